@@ -1,0 +1,22 @@
+/**
+ * A conversation of the legacy eras (2025-11-25 and older). Never an identity: every request is authenticated by itself and
+ * the session must belong to the same principal and endpoint, or it is answered as unknown (session hijack, MCP security
+ * best practices "Session Hijacking"). The one mutable noun of the vocabulary: it is connection state, not knowledge of a call.
+ */
+export interface Session {
+  /** 256 random bits, base64url: what the client holds. */
+  readonly id: string;
+  readonly principalId: string;
+  /** The endpoint it was opened on; null: the aggregate. */
+  readonly server: string | null;
+  readonly version: string;
+  /** The server's own session id, never shown to the client. Set by the mirror lane after `initialize`. */
+  upstreamId: string | null;
+  /** Ids of server-to-client requests that wait for the client's response; any other response is dropped. */
+  readonly asked: Set<string | number>;
+  /** Calls whose server closed the stream early and will answer on a resumed one (2025-11-25 polling): JSON-RPC id to waiter. */
+  readonly resumable: Map<string | number, (event: Buffer, message: Buffer) => void>;
+  /** Open GET streams of this session, for notifications the gateway itself sends. */
+  readonly streams: Set<(event: Buffer) => void>;
+  lastSeenAt: number;
+}
