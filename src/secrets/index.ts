@@ -1,0 +1,44 @@
+import { env as processEnv } from 'node:process';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { type Places, readSecret } from './read.ts';
+
+export { readSecret, type Places, type Read } from './read.ts';
+export { SECRET_FLAG, secretRef } from './ref.ts';
+export { isSample } from './sample.ts';
+
+/** Turns references into values at the moment of use. Values never reach call/, a log or a record. */
+export interface Secrets {
+  /** The value behind `env:NAME` or `file:PATH`, at most one second old. Rejects with a `SecretFault`. */
+  readonly resolve: (ref: string) => Promise<string>;
+}
+
+/** Why a reference gives no value. The message names the reference and the mend, never the value. */
+export class SecretFault extends Error {
+  override readonly name = 'SecretFault';
+}
+
+/** How long a value is kept: rotation needs no restart, and a busy server is not read from disk on every call. */
+const KEEP_MS = 1_000;
+
+/**
+ * Reads env and files again when the value is older than a second, with every check each time. A failure is never cached, and a
+ * stale value is never served in its place: a secret that was withdrawn must stop working.
+ */
+export function createSecrets(deps: { readonly baseDir: string; readonly env?: Places['env']; readonly clock?: Clock }): Secrets {
+  const clock = deps.clock ?? systemClock;
+  const places: Places = { baseDir: deps.baseDir, env: deps.env ?? processEnv };
+  const kept = new Map<string, { readonly value: string; readonly until: number }>(); // as many entries as the config has references
+  const resolve = (ref: string): Promise<string> => {
+    const now = clock.monotonic();
+    const hit = kept.get(ref);
+    if (hit !== undefined && now < hit.until) return Promise.resolve(hit.value);
+    const read = readSecret(ref, places);
+    if (!read.ok) {
+      kept.delete(ref);
+      return Promise.reject(new SecretFault(`${read.wrong}: ${read.mend}`));
+    }
+    kept.set(ref, { value: read.value, until: now + KEEP_MS });
+    return Promise.resolve(read.value);
+  };
+  return { resolve };
+}
