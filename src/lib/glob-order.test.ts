@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compileGlob } from './glob.ts';
 import { ambiguousGlobs, globsOverlap, mostSpecific } from './glob-order.ts';

@@ -1,0 +1,88 @@
+import type { Authenticated, Resolved } from '../call/call.ts';
+import type { Session } from '../call/session.ts';
+import type { Stage, Verdict } from '../call/stage.ts';
+import type { Risk, Target } from '../call/target.ts';
+import type { Clock } from '../lib/clock.ts';
+import { createAim } from './aim.ts';
+import { type Catalog, type CatalogSource, createCatalog, type ServerFacts } from './catalog.ts';
+import type { ResolveConfig } from './config.ts';
+import { createSessions, type Sessions } from './sessions.ts';
+
+export type { Catalog, CatalogSource, ServerFacts } from './catalog.ts';
+export type { Sessions } from './sessions.ts';
+
+export interface ResolveDeps {
+  readonly source: CatalogSource;
+  readonly clock: Clock;
+  /** ms a call to this target may take. */
+  readonly timeoutMs: (toolId: string, risk: Risk) => number;
+  readonly log: (message: string, fields?: object) => void;
+}
+
+export interface Resolve {
+  /** Adds what the call is aimed at, and the conversation it belongs to. Refuses with `resolve.*` and `receive.session_required`. */
+  readonly stage: Stage<Authenticated, Pick<Resolved, 'target' | 'session'>>;
+  readonly catalog: Catalog;
+  readonly sessions: Sessions;
+  /** Reads the tools of all servers side by side; resolves when each has answered, failed or taken `first_load_ms`. */
+  readonly start: () => Promise<void>;
+  /** Stops the timers. */
+  readonly close: () => void;
+}
+
+type Facts = Pick<Resolved, 'target' | 'session'>;
+const SWEEP_EVERY_MS = 30_000;
+
+/** The room that knows which server and tool a call means. */
+export function createResolve(config: ResolveConfig, deps: ResolveDeps): Resolve {
+  const catalog = createCatalog(config, deps);
+  const sessions = createSessions(config, deps.clock);
+  const aim = createAim({ catalog, methods: config.methods, timeoutMs: deps.timeoutMs });
+  const factsOf = (server: string): ServerFacts | undefined => deps.source.servers().find((s) => s.name === server);
+  let sweeper: NodeJS.Timeout | undefined;
+
+  const aimWith = (call: Authenticated, facts: ServerFacts | null): Verdict<Facts> | Promise<Verdict<Facts>> => {
+    const session = sessionFor(call, sessions);
+    if (session !== null && 'stop' in session) return session;
+    const aimed = aim(call, facts);
+    const finish = (verdict: Verdict<{ target: Target }>): Verdict<Facts> => ('stop' in verdict ? verdict : { go: { target: verdict.go.target, session } });
+    return aimed instanceof Promise ? aimed.then(finish) : finish(aimed);
+  };
+
+  const run = (call: Authenticated): Verdict<Facts> | Promise<Verdict<Facts>> => {
+    if (call.server === null) return aimWith(call, null);
+    const name = call.server;
+    const facts = factsOf(name);
+    if (facts === undefined) return { stop: { code: 'resolve.unknown_server' } };
+    if (facts.transport !== 'http' || facts.era !== null) return aimWith(call, facts);
+    // Not probed yet: the lane is not known, and a session opened in one lane cannot go on in another. Reading the tools probes.
+    return Promise.resolve(catalog.ready(name)).then(() => {
+      const probed = factsOf(name);
+      if (probed === undefined || probed.era === null) return { stop: { code: 'resolve.unavailable', note: `the era of ${name} is not known` } } as const;
+      return aimWith(call, probed);
+    });
+  };
+
+  return {
+    stage: { name: 'resolve', run },
+    catalog,
+    sessions,
+    start: async () => {
+      sweeper = setInterval(sessions.sweep, SWEEP_EVERY_MS).unref();
+      await catalog.start();
+    },
+    close: () => {
+      clearInterval(sweeper);
+      catalog.close();
+    },
+  };
+}
+
+/** The session of a call: null where the era or the door has none, a fresh one for `initialize`, else the one it names. */
+function sessionFor(call: Authenticated, sessions: Sessions): Session | null | { readonly stop: { readonly code: 'receive.session_required' | 'resolve.unknown_session' } } {
+  if (call.era === 'modern' || call.door === 'rest') return null;
+  // A request only: a notification of that name would otherwise slip past the check below.
+  if (call.message.kind === 'request' && call.message.method === 'initialize') return sessions.open(call.principal, call.server, call.version);
+  if (call.sessionId === null) return { stop: { code: 'receive.session_required' } };
+  return sessions.claim(call.sessionId, call.principal.id, call.server) ?? { stop: { code: 'resolve.unknown_session' } };
+}
