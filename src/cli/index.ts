@@ -1,0 +1,41 @@
+import { Command, CommanderError } from 'commander';
+import { addAudit } from './audit.ts';
+import { addCall, addTools } from './client.ts';
+import { addCheck, addConfig, addDocs, addImport } from './config.ts';
+import { addDemo } from './demo.ts';
+import { addKey } from './key.ts';
+import { Exit, example } from './exit.ts';
+import { Exit, example } from './exit.ts';
+import { addServe } from './serve.ts';
+import { VERSION } from './version.ts';
+
+/** Runs one command and maps its result to an exit code: 0 good, 1 the answer is no, 2 wrong use or invalid configuration. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  const program = new Command('sallyport')
+    .description('A gateway between AI agents and MCP servers: every call checked on its way in, every answer on its way out, and a record of both.')
+    .version(VERSION)
+    .showHelpAfterError('(add --help for usage and an example)')
+    .exitOverride();
+  addServe(program);
+  addDemo(program);
+  addCheck(program);
+  addConfig(program);
+  addImport(program);
+  addKey(program);
+  addTools(program);
+  addCall(program);
+  addAudit(program);
+  addDocs(program);
+  program.command('version').description('Print the version').action(() => console.log(VERSION)).addHelpText('after', example('sallyport version'));
+  try {
+    await program.parseAsync([...argv]);
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof Exit) {
+      if (error.message !== '') console.error(error.message);
+      return error.code;
+    }
+    throw error;
+  }
+}
