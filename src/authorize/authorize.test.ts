@@ -1,0 +1,174 @@
+import { readFileSync } from 'node:fs';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import type { Resolved } from '../call/call.ts';
+import type { Principal } from '../call/principal.ts';
+import { REFUSALS } from '../call/refusals.ts';
+import { RISKS, type Risk, type Target, type Tool } from '../call/target.ts';
+import { authorizeConfig } from './config.ts';
+import { createAuthorize } from './index.ts';
+
+interface Case {
+  readonly name: string;
+  readonly id?: string;
+  readonly caller?: string;
+  readonly team?: string;
+  readonly environment?: string;
+  readonly scopes?: readonly string[];
+  readonly allowedTools?: readonly string[];
+  readonly deniedTools?: readonly string[];
+  readonly confirmTools?: readonly string[];
+  readonly server?: null;
+  readonly method?: string;
+  readonly tool?: string;
+  readonly class: Risk;
+  readonly allow?: readonly string[];
+  readonly ask?: boolean;
+  readonly deny?: string;
+  readonly rules?: readonly string[];
+  readonly want?: readonly string[];
+}
+interface Suite {
+  readonly suite: string;
+  readonly policy: unknown;
+  readonly cases: readonly Case[];
+}
+
+const principalOf = (c: Partial<Case>): Principal => ({
+  id: c.id ?? 'key:1', kind: 'api_key', caller: c.caller ?? 'ops', team: c.team ?? null, user: null, workspace: null, environment: c.environment ?? null, agent: null, client: null,
+  scopes: c.scopes ?? [], allowedTools: c.allowedTools ?? null, deniedTools: c.deniedTools ?? [], confirmTools: c.confirmTools ?? [], tokenAudience: null, expiresAt: null,
+});
+function targetOf(c: Partial<Case>): Target {
+  const server = c.server === null ? null : 'github';
+  const method = c.method ?? 'tools/call';
+  const risk = c.class ?? 'read';
+  if (method !== 'tools/call') return { id: `${server ?? 'gateway'}:${method}`, server, method, name: null, risk, tool: null, lane: 'own', timeoutMs: 1 };
+  const tool: Tool = { server: 'github', name: c.tool ?? 'tool', id: `github__${c.tool ?? 'tool'}`, risk, digest: '', definition: '{}', inputSchema: {} };
+  return { id: tool.id, server, method, name: tool.name, risk, tool, lane: 'own', timeoutMs: 1 };
+}
+const suites = parse(readFileSync(new URL('./cases.yaml', import.meta.url), 'utf8')) as readonly Suite[];
+
+describe.each(suites.map((s) => [s.suite, s] as const))('%s', (_, suite) => {
+  const room = createAuthorize(authorizeConfig.parse(suite.policy));
+  test.each(suite.cases.map((c) => [c.name, c] as const))('%s', (__, c) => {
+    const [principal, target] = [principalOf(c), targetOf(c)];
+    const decision = room.decide(principal, target);
+    expect(decision.policyVersion).toBe(room.version);
+    if (decision.effect === 'allow') {
+      expect({ effect: 'allow', ruleIds: decision.ruleIds }).toEqual({ effect: 'allow', ruleIds: c.allow });
+      if (c.ask !== undefined) expect(decision.obligations.some((o) => o.by === 'approve' && o.kind === 'ask')).toBe(c.ask);
+    } else {
+      expect(decision.reason).toBe(c.deny);
+      if (c.rules !== undefined) expect(decision.ruleIds).toEqual(c.rules);
+      if (c.want !== undefined) expect(decision.wantScopes).toEqual(c.want);
+    }
+    // The list asks the same question as the call, and asking twice gives the same answer.
+    expect(room.decide(principal, target)).toEqual(decision);
+    const verdict = room.stage.run({ principal, target } as unknown as Resolved);
+    expect('go' in verdict ? verdict.go.decision : 'stop' in verdict ? verdict.stop.decision : null).toEqual(decision);
+  });
+});
+
+describe('denied cannot be told from unknown', () => {
+  test('every reason reads like an unknown tool', () => {
+    const unknown = REFUSALS.get('resolve.unknown_tool');
+    const own = [...REFUSALS.entries()].filter(([code]) => code.startsWith('authorize.'));
+    expect(own.length).toBeGreaterThan(4);
+    for (const [, row] of own) expect({ ...row, operator: '' }).toEqual({ ...unknown, operator: '' });
+  });
+  test('no refusal adds a word of its own', () => {
+    const room = createAuthorize(authorizeConfig.parse({}));
+    const verdict = room.stage.run({ principal: principalOf({}), target: targetOf({ class: 'admin' }) } as unknown as Resolved);
+    expect(verdict).toHaveProperty('stop');
+    expect((verdict as { stop: object }).stop).not.toHaveProperty('tell');
+  });
+});
+
+describe('an error denies', () => {
+  const room = createAuthorize(authorizeConfig.parse({ rules: [{ id: 'a', effect: 'allow', callers: ['*'] }, { id: 'b', effect: 'deny', teams: ['x*'] }] }));
+  test.each([[null], [{}], [{ ...principalOf({}), scopes: null }], [{ ...principalOf({}), team: 7 }], [{ ...principalOf({}), deniedTools: undefined }]])('principal %o', (junk) => {
+    expect(room.decide(junk as unknown as Principal, targetOf({}))).toEqual({ effect: 'deny', ruleIds: [], policyVersion: room.version, reason: 'authorize.error', wantScopes: [] });
+  });
+  test('a target that is none', () => expect(room.decide(principalOf({}), null as unknown as Target)).toMatchObject({ reason: 'authorize.error' }));
+});
+
+describe('properties', () => {
+  const name = fc.constantFrom('ops', 'dev', 'key:1');
+  const lists = fc.record(
+    {
+      callers: fc.array(fc.constantFrom('ops', 'd*', 'key:*'), { minLength: 1, maxLength: 2 }), scopes: fc.array(fc.constantFrom('s', 't'), { minLength: 1, maxLength: 2 }),
+      servers: fc.array(fc.constantFrom('github', 'git*', 'fs'), { minLength: 1, maxLength: 2 }), tools: fc.array(fc.constantFrom('github__a', 'github__*', '*b', 'fs__*'), { minLength: 1, maxLength: 2 }),
+      classes: fc.array(fc.constantFrom(...RISKS), { minLength: 1, maxLength: 3 }),
+    },
+    { requiredKeys: [] },
+  );
+  const rules = fc.array(fc.tuple(fc.constantFrom('allow', 'deny'), lists), { maxLength: 70 });
+  const aimed = fc.record({ tool: fc.constantFrom('a', 'ab', 'c'), class: fc.constantFrom(...RISKS) });
+  const policy = (list: readonly (readonly [string, object])[]) => authorizeConfig.parse({ rules: list.map(([effect, rest], i) => ({ id: `r${i}`, effect, ...rest })) });
+
+  test('an allow always names a rule, and taking all allow rules away never allows more', () => {
+    fc.assert(
+      fc.property(rules, name, fc.subarray(['s', 't', 'github:read', 'github:write']), aimed, (list, caller, scopes, at) => {
+        const [principal, target] = [principalOf({ caller, scopes }), targetOf(at)];
+        const decision = createAuthorize(policy(list)).decide(principal, target);
+        expect(decision.ruleIds.length).toBeGreaterThan(0);
+        const bare = createAuthorize(policy(list.filter(([effect]) => effect === 'deny'))).decide(principal, target);
+        if (decision.effect === 'deny') expect(bare.effect).toBe('deny');
+      }),
+      { numRuns: 300 },
+    );
+  });
+  test('one more deny rule never allows more, and a credential’s list never allows more', () => {
+    fc.assert(
+      fc.property(rules, lists, name, fc.subarray(['s', 't', 'github:read']), aimed, (list, more, caller, scopes, at) => {
+        const target = targetOf(at);
+        const before = createAuthorize(policy(list)).decide(principalOf({ caller, scopes }), target);
+        if (before.effect === 'allow') return;
+        expect(createAuthorize(policy([...list, ['deny', more]])).decide(principalOf({ caller, scopes }), target).effect).toBe('deny');
+        expect(createAuthorize(policy(list)).decide(principalOf({ caller, scopes, allowedTools: ['*'], deniedTools: [] }), target).effect).toBe('deny');
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+test('a server called `gateway` does not share decisions with the gateway', () => {
+  const room = createAuthorize(authorizeConfig.parse({ rules: [{ id: 'no', effect: 'deny', servers: ['gateway'] }] }));
+  const [own, theirs] = [targetOf({ server: null, method: 'tools/list', class: 'discovery' }), { ...targetOf({ method: 'tools/list', class: 'discovery' }), id: 'gateway:tools/list', server: 'gateway' }];
+  expect(room.decide(principalOf({}), own).effect).toBe('allow');
+  expect(room.decide(principalOf({}), theirs).effect).toBe('deny');
+});
+
+test('the version names the policy', () => {
+  const one = createAuthorize(authorizeConfig.parse({}));
+  expect(one.version).toMatch(/^[0-9a-f]{16}$/);
+  expect(createAuthorize(authorizeConfig.parse({})).version).toBe(one.version);
+  expect(createAuthorize(authorizeConfig.parse({ confirm_classes: [] })).version).not.toBe(one.version);
+});
+
+test('a decision costs microseconds with a thousand rules', () => {
+  const rules = Array.from({ length: 1000 }, (_, i) => ({ id: `r${i}`, effect: i % 20 === 0 ? 'deny' : 'allow', callers: [`c${i % 50}`], servers: [i % 3 ? 'github' : 'other'] }));
+  const room = createAuthorize(authorizeConfig.parse({ rules }));
+  const principals = Array.from({ length: 20 }, (_, i) => principalOf({ caller: `c${i}`, id: `key:${i}` }));
+  const targets = Array.from({ length: 200 }, (_, i) => targetOf({ tool: `t${i}` }));
+  const round = (): number => {
+    const before = performance.now();
+    for (let i = 0; i < 20_000; i++) room.decide(principals[i % 20] ?? principalOf({}), targets[i % 200] ?? targetOf({}));
+    return (performance.now() - before) / 20; // µs per decision
+  };
+  round();
+  expect(Math.min(round(), round(), round())).toBeLessThan(20); // about 1 µs on an idle core
+});
+
+describe('the configuration', () => {
+  test.each([
+    ['an unknown key', { rules: [{ id: 'a', effect: 'allow', caller: ['x'] }] }],
+    ['a typo in the effect', { rules: [{ id: 'a', effect: 'denny' }] }],
+    ['the same id twice', { rules: [{ id: 'a', effect: 'allow' }, { id: 'a', effect: 'deny' }] }],
+    ['an empty list', { rules: [{ id: 'a', effect: 'deny', servers: [] }] }],
+    ['a deny that asks', { rules: [{ id: 'a', effect: 'deny', require_confirmation: true }] }],
+    ['two tool entries that are equally specific', { tools: { 'a__*': { scopes: ['x'] }, '*a__': { scopes: ['y'] } } }],
+    ['a tool entry without scopes', { tools: { a__b: { scopes: [] } } }],
+  ])('%s is refused', (_, section) => expect(authorizeConfig.safeParse(section).success).toBe(false));
+});
