@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import { configJsonSchema, configReference, formatFault, importConfig, loadConfig, readText } from '../config/index.ts';
+import { refusalReference } from '../receive/index.ts';
+import { example, Exit } from './exit.ts';
+
+/** `check F`: all faults at once; exit code 2 when there are any. */
+export function addCheck(program: Command): void {
+  program
+    .command('check <file>')
+    .description('Check a configuration file; every fault with line, column and a mended example')
+    .addHelpText('after', example('sallyport check sallyport.yaml'))
+    .action((file: string) => {
+      const loaded = loadConfig(file);
+      if (!loaded.ok) throw new Exit(2, [...loaded.faults.map(formatFault), `${loaded.faults.length} fault(s).`].join('\n'));
+      console.log(`${file} is valid: ${Object.keys(loaded.config.dispatch.servers).length} server(s), ${loaded.config.authorize.rules.length} rule(s).`);
+    });
+}
+
+/** `config schema` and `config docs`. */
+export function addConfig(program: Command): void {
+  const config = program.command('config').description('About the configuration file');
+  config
+    .command('schema')
+    .description('Print the JSON Schema of the configuration file, for editors')
+    .addHelpText('after', example('sallyport config schema > sallyport.schema.json', '# first line of sallyport.yaml:', '# yaml-language-server: $schema=sallyport.schema.json'))
+    .action(() => console.log(JSON.stringify(configJsonSchema(), null, 2)));
+  config
+    .command('docs')
+    .description('Print the configuration reference, Markdown')
+    .addHelpText('after', example('sallyport config docs > configuration.md'))
+    .action(() => process.stdout.write(configReference()));
+}
+
+/** `docs refusals`: the reference that is generated from the refusal catalogue. */
+export function addDocs(program: Command): void {
+  program
+    .command('docs <page>')
+    .description('Print a generated reference page: refusals')
+    .addHelpText('after', example('sallyport docs refusals'))
+    .action((page: string) => {
+      if (page !== 'refusals') throw new Exit(2, `there is no page ${page}: refusals`);
+      process.stdout.write(refusalReference());
+    });
+}
+
+/** `import F`: the two formats people have seen in articles, turned into ours. */
+export function addImport(program: Command): void {
+  program
+    .command('import <file>')
+    .description('Turn an older gateway configuration (auth.keys, or service_accounts) into one of ours, on stdout; what is unsafe in it is refused')
+    .addHelpText('after', example('sallyport import old.yaml > sallyport.yaml'))
+    .action((file: string) => {
+      const read = readText(file);
+      if (!read.ok) throw new Exit(2, read.faults.map(formatFault).join('\n'));
+      const imported = importConfig(read.text, file);
+      if (!imported.ok) throw new Exit(2, [...imported.faults.map(formatFault), 'Nothing was written.'].join('\n'));
+      process.stdout.write(imported.yaml);
+    });
+}
