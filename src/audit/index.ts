@@ -6,3 +6,5 @@ export { readLastCheckpoint, verifyAudit } from './verify.ts';
 export type { BadRecord, VerifyOptions, VerifyReport } from './verify.ts';
 export { exportAudit, queryAudit, tailAudit } from './query.ts';
 export type { AuditFilter, TailOptions, Write } from './query.ts';
+export { noteAdminAct, recordAdminActs } from './admin-acts.ts';
+export type { ActLog, AdminAct } from './admin-acts.ts';

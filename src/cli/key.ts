@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { createKeyStore, KeyFault, noteAdminAct, type KeyRecord, type KeySpec, type KeyStore } from '../authenticate/index.ts';
+import { noteAdminAct } from '../audit/index.ts';
+import { createKeyStore, KeyFault, type KeyRecord, type KeySpec, type KeyStore } from '../authenticate/index.ts';
 import { systemClock } from '../lib/clock.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { example, Exit } from './exit.ts';
