@@ -4,10 +4,12 @@ import { secretRef } from '../secrets/index.ts';
 const ms = z.int().min(1).max(86_400_000);
 
 /** Names that carry credentials, in headers and environments. A literal there would end up in backups and repositories (CWE-798). */
-const SECRET_NAME = /auth|token|secret|passw|credential|cookie|(?:^|[-_])key|api[-_]?key|private[-_]?key|session/i;
+const SECRET_NAME = /auth(?!or)|token|secret|passw|credential|cookie|(?:^|[-_])keys?(?:$|[-_])|api[-_]?key/i;
 /** Values that look like credentials whatever their name: schemes, well-known prefixes, long runs without a space. */
-const SECRET_VALUE = /^(?:bearer|basic|token|digest)\s|^(?:sk|pk|ghp|gho|ghs|glpat|xox[abp]|AKIA|eyJ)[-_A-Za-z0-9]{6,}|^[A-Za-z0-9+/_=-]{40,}$/i;
-const looksSecret = (name: string, value: string): boolean => SECRET_NAME.test(name) || SECRET_VALUE.test(value.trim());
+const SECRET_VALUE = /^(?:bearer|basic|token|digest)\s|^(?:sk|pk|ghp|gho|ghs|glpat|xox[abp]|AKIA|eyJ)[-_A-Za-z0-9]{6,}|^[A-Za-z0-9+_=-][A-Za-z0-9+/_=-]{39,}$/i;
+/** Numbers and switches are no credentials whatever their name (MAX_TOKENS=1000). */
+const HARMLESS = /^(?:\d{0,10}|true|false|yes|no|on|off)$/i;
+const looksSecret = (name: string, value: string): boolean => !HARMLESS.test(value) && (SECRET_NAME.test(name) || SECRET_VALUE.test(value.trim()));
 
 /** Headers that dispatch writes itself; one from the config would contradict the message (MCP 2026-07-28 transports, header mismatch). */
 const OWN_HEADER = /^(?:content-.*|accept|accept-encoding|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|mcp-.*|last-event-id)$/i;
@@ -45,6 +47,8 @@ const server = z.strictObject({
   headers: headers.prefault({}).describe('Headers sent with every request to an HTTP server, the gateway’s own credential among them, as a reference to a secret.'),
   client_capabilities: z.array(z.enum(CLIENT_CAPABILITIES)).default(['elicitation'])
     .describe('What a client declares that the server gets to see and may ask for: `elicitation` (default), `sampling`, `roots`; the rest is taken out.'),
+  environment: z.string().min(1).max(64).optional()
+    .describe('Environment the server belongs to, for example `production`; servers of different environments may not share a secret. None by default.'),
   allow_private: z.boolean().default(false).describe('Lets the URL lead to private addresses (RFC 1918, ULA); off by default.'),
   allow_loopback: z.boolean().default(false).describe('Lets the URL lead to this machine; off by default.'),
 }).superRefine((value, ctx) => {
@@ -78,7 +82,7 @@ export const dispatchConfig = z.strictObject({
   connections: z.int().min(1).max(4096).default(128).describe('Connections per HTTP server for calls; further calls wait for one; 128 by default.'),
   max_streams: z.int().min(1).max(100_000).default(10_000).describe('Event streams per HTTP server that clients may hold open at once; 10,000 by default.'),
   servers: z.record(
-    z.string().regex(/^[a-z0-9](?:[a-z0-9-]|_(?!_)){0,31}$/, { error: 'must be lower-case letters, digits, - and single _, at most 32: it is the prefix in `server__tool`' }).refine((n) => !n.endsWith('_'), { error: 'must not end in _' }),
+    z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'must be lower-case letters, digits and -, at most 32: it is the prefix in `server__tool`' }),
     server,
   ).default({}).describe('The MCP servers by name; the name stands in URLs and before tool names.'),
 });

@@ -3,8 +3,8 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Places, readSecret } from './read.ts';
 
 export { readSecret, type Places, type Read } from './read.ts';
-export { SECRET_FLAG, secretRef } from './ref.ts';
-export { isSample } from './sample.ts';
+export { looksLikeRef, SECRET_FLAG, secretRef } from './ref.ts';
+export { isSample, SAMPLE_WORDS } from './sample.ts';
 
 /** Turns references into values at the moment of use. Values never reach call/, a log or a record. */
 export interface Secrets {

@@ -4,7 +4,7 @@ import { z } from 'zod';
  * What a reference looks like: `env:NAME` or `file:PATH`. A path may hold anything but control characters, which no real path
  * holds and which would let one line of a log or fault pass for two (CWE-117).
  */
-const SHAPE = /^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:[^\u0000-\u001f\u007f]+)$/;
+const SHAPE = /^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:\P{Cc}+)$/u;
 
 /** The flag by which config/ finds the references in a schema, and editors see that a string is one. */
 export const SECRET_FLAG = 'x-secret-reference';
@@ -23,6 +23,8 @@ export const secretRef = z
 /** A parsed reference. */
 export type Reference = { readonly kind: 'env'; readonly name: string } | { readonly kind: 'file'; readonly path: string };
 
+/** True for a text in the form of a reference. */
+export const looksLikeRef = (text: string): boolean => SHAPE.test(text);
 /** Takes a reference apart; null when the text is none. */
 export function parseRef(ref: string): Reference | null {
   if (!SHAPE.test(ref)) return null;

@@ -1,5 +1,5 @@
 /** Words that manuals, templates and tutorials put where a secret belongs; compared after letters are lowered and `-_. ` dropped. */
-const SAMPLES: ReadonlySet<string> = new Set([
+export const SAMPLE_WORDS: ReadonlySet<string> = new Set([
   'changeme', 'changeit', 'changethis', 'replaceme', 'replacethis', 'secret', 'mysecret', 'supersecret', 'password', 'passw0rd', 'p@ssw0rd', 'admin', 'root',
   'default', 'test', 'testing', 'testkey', 'example', 'examplekey', 'sample', 'dummy', 'placeholder', 'todo', 'fixme', 'none', 'null', 'undefined', 'token', 'key',
   'apikey', 'myapikey', 'mykey', 'mytoken', 'yourkey', 'yourapikey', 'yourtoken', 'yoursecret', 'yourpassword', 'letmein', 'qwerty', '123456', '12345678',
@@ -10,5 +10,5 @@ const UNFILLED = /^(?:(?:insert|put|enter|your)[\w .-]{0,60}(?:here|key|token|se
 
 /** True for a value that everybody knows, and therefore guards nothing (CWE-1392, use of default credentials). */
 export function isSample(value: string): boolean {
-  return SAMPLES.has(value.toLowerCase().replaceAll(/[-_. ]/g, '')) || UNFILLED.test(value);
+  return SAMPLE_WORDS.has(value.toLowerCase().replaceAll(/[-_. ]/g, '')) || UNFILLED.test(value);
 }

@@ -1,0 +1,13 @@
+import { configSchema } from './schema.ts';
+import { jsonSchemaOf } from './json-schema.ts';
+import { referenceOf } from './reference.ts';
+
+export { type ConfigFault, formatFault } from './fault.ts';
+export { importConfig, type Imported } from './import.ts';
+export { type Loaded, loadConfig, parseConfig, readText } from './load.ts';
+export type { Config } from './schema.ts';
+
+/** JSON Schema 2020-12 of the config file, for editors: what `config schema` prints. */
+export const configJsonSchema = (): object => jsonSchemaOf(configSchema);
+/** The Markdown of docs/reference/configuration.md: what `config docs` prints. */
+export const configReference = (): string => referenceOf(configSchema);
