@@ -72,14 +72,17 @@ export async function openAudit(config: AuditConfig, deps: AuditDeps): Promise<A
     head: (previous) => ({ start: start(SEGMENT_OPENED), rest: renderHead(previous, open.values(), records) }),
     resumed: () => renderResumed(failed, open, records, start, deps.clock),
   }, chain.segment, chain.place);
-  const append = (record: Omit<Queued, 'done' | 'fail'>): Promise<void> =>
+  // One object per record and no spreading: this is the hot path.
+  const append = (head: string, rest: string, durable: boolean, written?: () => void, lost?: () => void): Promise<void> =>
     new Promise((resolve, reject) => {
-      writer.append({ ...record, done: () => resolve(), fail: (cause) => {
+      const fail = (cause: Error): void => {
         countFailed(failed, deps.clock);
+        lost?.();
         reject(cause);
-      } });
+      };
+      writer.append({ start: head, rest, durable, written: written ?? nothing, done: () => resolve(), fail });
     });
-  const note = (event: string, fields: Partial<AuditFields>): Promise<void> => append({ start: start(checked(event)), rest: renderFields(clean(fields, scrub)), durable: true });
+  const note = async (event: string, fields: Partial<AuditFields>): Promise<void> => append(start(checked(event)), renderFields(clean(fields, scrub)), true);
   const close = async (): Promise<void> => {
     await writer.close();
     chain.close();
@@ -92,26 +95,25 @@ export async function openAudit(config: AuditConfig, deps: AuditDeps): Promise<A
     throw thrown;
   }
   const all = config.sync === 'all';
+  const record = (known: Known, outcome: Outcome, outputHash: string | null): Promise<void> => {
+    const latency = Math.max(0, Math.round(deps.clock.now() - known.receivedAt));
+    const durable = all || (known.target !== undefined && RISKY.has(known.target.risk));
+    const intent = open.get(known.id);
+    if (intent === undefined) {
+      const refusal = 'refusal' in outcome ? outcome.refusal : { code: 'gateway.bug', note: 'a result without an intent' } as const;
+      return append(start('call.refused'), records.refused(known, refusal, outcome.effect, latency), durable);
+    }
+    // Closed when it is written, not before: a crash in between must leave it open in the next segment's head.
+    return append(start('call.finished'), records.finished(intent, outcome, outputHash, latency), durable, () => open.delete(known.id), () => (intent.lost = true));
+  };
   return {
     journal: { name: 'journal', run: (call) => journal(call, { all, open, records, start, writer, failed, clock: deps.clock }) },
-    finish: async (known, outcome) => {
-      const hash = 'result' in outcome ? hashBytes(outcome.result.bytes) : null;
-      const outputHash = typeof hash === 'object' ? await hash : hash;
-      const latency = Math.max(0, Math.round(deps.clock.now() - known.receivedAt));
-      const durable = all || (known.target !== undefined && RISKY.has(known.target.risk));
-      const intent = open.get(known.id);
-      if (intent === undefined) {
-        const refusal = 'refusal' in outcome ? outcome.refusal : { code: 'gateway.bug', note: 'a result without an intent' } as const;
-        return append({ start: start('call.refused'), rest: records.refused(known, refusal, outcome.effect, latency), durable });
-      }
-      try {
-        await append({ start: start('call.finished'), rest: records.finished(intent, outcome, outputHash, latency), durable, written: () => open.delete(known.id) });
-      } catch (thrown) {
-        intent.lost = true;
-        throw thrown;
-      }
+    finish: (known, outcome) => {
+      if (!('result' in outcome)) return record(known, outcome, null);
+      const bytes = outcome.result.bytes;
+      return bytes.length <= BIG ? record(known, outcome, sha256(bytes)) : hashSlices(bytes).then((hash) => record(known, outcome, hash));
     },
-    refuse: (early) => append({ start: start('call.refused'), rest: renderFields(clean(earlyFields(early, deps.clock), scrub)), durable: all }),
+    refuse: (early) => append(start('call.refused'), renderFields(clean(earlyFields(early, deps.clock), scrub)), all),
     note,
     ready: () => writer.ready(),
     close,
@@ -176,7 +178,7 @@ function countFailed(failed: { since: number; records: number }, clock: Clock): 
 /** Says, before anything else is written again, that records were refused; and closes the calls whose outcome was among them. */
 function renderResumed(failed: { since: number; records: number }, open: Map<string, Intent>, records: Records, start: (event: string) => string, clock: Clock): Queued[] {
   const told = failed.records;
-  const quiet = { durable: false, done: () => undefined, fail: () => undefined };
+  const quiet = { durable: false, done: nothing, fail: nothing };
   const details = { records_refused: told, for_ms: Math.max(0, Math.round(clock.now() - failed.since)) };
   const list: Queued[] = [{ ...quiet, start: start('audit.resumed'), rest: renderFields({ tool_input: details }), written: () => (failed.records -= told) }];
   for (const [id, intent] of open) {
@@ -213,15 +215,13 @@ function clean(fields: Partial<AuditFields>, scrub: Scrub): Partial<AuditFields>
     tool_input: fields.tool_input == null ? null : JSON.parse(scrub.json(JSON.stringify(fields.tool_input), NOTE_BYTES)),
   };
 }
+const nothing = (): void => undefined;
 function checked(event: string): string {
   if (!EVENT.test(event)) throw new Error(`audit: not an event name: ${event}`);
   return event;
 }
 
 /** Big answers are hashed in slices, so that others are served meanwhile. */
-function hashBytes(bytes: Buffer): string | Promise<string> {
-  return bytes.length <= BIG ? sha256(bytes) : hashSlices(bytes);
-}
 async function hashSlices(bytes: Buffer): Promise<string> {
   const hash = createHash('sha256');
   for (let at = 0; at < bytes.length; at += BIG / 2) {

@@ -11,7 +11,7 @@ export interface Queued {
   /** True: `done` waits for the disk; false: for the operating system. */
   readonly durable: boolean;
   /** The operating system has it: it survives kill -9. Called before `done`. */
-  readonly written?: (seq: number) => void;
+  readonly written: (seq: number) => void;
   readonly done: (seq: number) => void;
   readonly fail: (cause: Error) => void;
 }
@@ -146,7 +146,7 @@ export class Writer {
     let seq = this.#place.seq - batch.length;
     for (const record of batch) {
       seq += 1;
-      record.written?.(seq);
+      record.written(seq);
       if (record.durable) this.#waiting.push({ done: record.done, fail: record.fail, seq });
       else record.done(seq);
     }
