@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cutAt, elementsOf, membersOf, splice, textAt, withFirst, without } from './json-spans.ts';
+import { cutAt, elementsOf, hasDuplicateName, membersOf, splice, textAt, withFirst, without } from './json-spans.ts';
 
 describe('json spans', () => {
   test('cut any JSON object into its members and put it together again', () => {
@@ -37,6 +37,11 @@ describe('json spans', () => {
     expect(withFirst(' { "a":1}', '"x":1')).toBe('{"x":1, "a":1}');
     const cut = cutAt('{"a":{"b":1}}', ['a', 'b']);
     expect(cut && splice('{"a":{"b":1}}', cut, '"z"')).toBe('{"a":{"b":"z"}}');
+  });
+  test('a key that stands twice is found, at any depth and however it is written', () => {
+    for (const text of ['{"a":1,"a":2}', '[{"x":{"b":[{}],"\\u0062":2}}]', '{"a":{},"c":[],"a":1}']) expect(hasDuplicateName(text)).toBe(true);
+    for (const text of ['{"a":1,"A":2}', '[{"a":1},{"a":1}]', '{"a":{"a":["a","a"]},"b":"a"}']) expect(hasDuplicateName(text)).toBe(false);
+    fc.assert(fc.property(fc.jsonValue(), (value) => !hasDuplicateName(JSON.stringify(value))));
   });
   test('text that is not JSON neither hangs nor throws', () => {
     for (const text of ['', '{', '{"a', '{"a":', '[', '[1,', '{"a":"\\', '[{"x":[}', '{"a" 1}', 'null']) {

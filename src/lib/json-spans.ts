@@ -85,6 +85,33 @@ export function withFirst(text: string, members: string): string {
   return `{${members}${empty ? '' : ','}${text.slice(open)}`;
 }
 
+/** True when some object names a key twice, letter for letter after unescaping. One pass, linear, whatever the nesting. */
+export function hasDuplicateName(text: string): boolean {
+  const open: (Set<string> | null)[] = []; // null: an array
+  let expectName = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === QUOTE) {
+      const end = endOfString(text, i);
+      if (expectName) {
+        const names = open[open.length - 1];
+        const name = nameAt(text, i, end);
+        if (names?.has(name) === true) return true;
+        names?.add(name);
+        expectName = false;
+      }
+      i = end - 1;
+    } else if (c === OPEN || c === OPEN_ARRAY) {
+      open.push(c === OPEN ? new Set() : null);
+      expectName = c === OPEN;
+    } else if (c === CLOSE || c === CLOSE_ARRAY) {
+      open.pop();
+      expectName = false;
+    } else if (c === COMMA) expectName = (open[open.length - 1] ?? null) !== null;
+  }
+  return false;
+}
+
 function endOfValue(text: string, at: number): number {
   const first = text.charCodeAt(at);
   if (first === QUOTE) return endOfString(text, at);

@@ -1,0 +1,49 @@
+import type { Answer, Journaled } from '../call/call.ts';
+import type { Refusal } from '../call/refusal.ts';
+import type { Session } from '../call/session.ts';
+import type { Verdict } from '../call/stage.ts';
+import type { Tool } from '../call/target.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { ServerConfig } from './config.ts';
+import type { InFlight } from './in-flight.ts';
+import type { Egress, Log } from './link.ts';
+import type { Streams } from './streams.ts';
+import type { Upstream } from './upstream.ts';
+
+/** What dispatch needs of the other rooms. */
+export interface DispatchDeps {
+  readonly egress: Egress;
+  /** Makes the upstream for a server with a `command`: `createStdioUpstream` of this room, given what it needs. */
+  readonly stdio: (name: string, config: ServerConfig) => Upstream;
+  /** The value behind a reference; rejects when there is none. */
+  readonly secret: (ref: string) => Promise<string>;
+  /** inspect's judgement of an event that precedes the answer: the block to send, or null to withhold it. */
+  readonly screen: (block: Buffer, call: Journaled) => Buffer | null;
+  /** The catalog, filtered by the very decision that guards the call. */
+  readonly visibleTools: (call: Journaled) => readonly Tool[];
+  readonly catalogVersion: () => string | number;
+  readonly sessions: {
+    readonly admit: (session: Session) => void;
+    readonly end: (id: string) => void;
+    readonly all: () => Iterable<Session>;
+    /** Called once for each session that ends, for whatever reason. */
+    readonly onEnd: (listener: (session: Session) => void) => void;
+  };
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What the lanes share. */
+export interface Room {
+  readonly deps: DispatchDeps;
+  readonly inFlight: InFlight;
+  readonly streams: Streams;
+  /** A server's tools may have changed: the catalog reads them again. */
+  readonly nudge: (server: string) => void;
+  /** A server could not be reached: its connection is checked. */
+  readonly suspect: (server: string) => void;
+}
+
+export type Done = Verdict<{ answer: Answer }>;
+export const go = (answer: Answer): Done => ({ go: { answer } });
+export const stop = (refusal: Refusal): Done => ({ stop: refusal });

@@ -1,0 +1,69 @@
+import type { Era } from '../call/call.ts';
+import type { Json } from '../call/json.ts';
+import { elementsOf, cutAt } from '../lib/json-spans.ts';
+import { isObject, parseObject } from './answer.ts';
+import { CONTROL } from './http-upstream.ts';
+import type { Log } from './link.ts';
+import { paramHeadersOf } from './param-headers.ts';
+import { UpstreamFault, type Upstream } from './upstream.ts';
+
+/** What the catalog reads from. */
+export interface CatalogSource {
+  readonly servers: () => readonly { readonly name: string; readonly transport: 'http' | 'stdio'; readonly era: Era | null }[];
+  /** The raw text of each tool definition, all pages, in the server's order. Rejects when the server cannot be asked or lists without end. */
+  readonly listTools: (server: string) => Promise<string[]>;
+  readonly onChanged: (listener: (server: string) => void) => void;
+}
+
+/** A server that pages for ever must not hold the catalog (CWE-834). */
+const MAX_PAGES = 100;
+const MAX_TOOLS = 10_000;
+
+export function createSource(upstreams: ReadonlyMap<string, Upstream>, options: { readonly timeoutMs: number; readonly maxBytes: number; readonly log: Log }): CatalogSource & { readonly nudge: (server: string) => void } {
+  const listeners: ((server: string) => void)[] = [];
+  const nudge = (server: string): void => listeners.forEach((listener) => listener(server));
+  for (const upstream of upstreams.values()) upstream.onChanged(() => nudge(upstream.name));
+  return {
+    servers: () => [...upstreams.values()].map((u) => ({ name: u.name, transport: u.transport, era: u.era() })),
+    listTools: async (server) => {
+      const upstream = upstreams.get(server);
+      if (upstream === undefined) throw new Error(`no server ${server}`);
+      const tools = await readPages(upstream, options);
+      return upstream.era() === 'modern' && upstream.transport === 'http' ? tools.filter((tool) => isSendable(tool, server, options.log)) : tools;
+    },
+    onChanged: (listener) => void listeners.push(listener),
+    nudge,
+  };
+}
+
+async function readPages(upstream: Upstream, options: { readonly timeoutMs: number; readonly maxBytes: number }): Promise<string[]> {
+  const tools: string[] = [];
+  let params = '{}';
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const exchange = await upstream.request('tools/list', params, {
+      principalId: CONTROL, signal: new AbortController().signal, timeoutMs: options.timeoutMs, maxBytes: options.maxBytes, onNotification: () => undefined, progressToken: false,
+    });
+    const { result } = exchange;
+    if (result === null && isMissing(exchange.error)) return []; // a server without tools
+    const value = result === null ? null : parseObject(result);
+    const list = result === null ? null : cutAt(result, ['tools']);
+    if (result === null || value === null || list === null || !Array.isArray(value['tools'])) throw bad('tools/list: no list of tools');
+    for (const cut of elementsOf(result, list.start)) tools.push(result.slice(cut.start, cut.end));
+    if (tools.length > MAX_TOOLS) throw bad(`tools/list: more than ${MAX_TOOLS} tools`);
+    const cursor: Json | undefined = value['nextCursor'];
+    if (typeof cursor !== 'string') return tools;
+    params = `{"cursor":${JSON.stringify(cursor)}}`;
+  }
+  throw bad(`tools/list: more than ${MAX_PAGES} pages`);
+}
+
+const bad = (note: string): UpstreamFault => new UpstreamFault({ code: 'dispatch.bad_answer', note, effect: 'none' });
+const isMissing = (error: string | null): boolean => error !== null && parseObject(error)?.['code'] === -32601;
+
+/** MCP 2026-07-28 tools: a tool whose `x-mcp-header` declarations are invalid must be left out, and the reason logged. */
+function isSendable(definition: string, server: string, log: Log): boolean {
+  const tool = parseObject(definition);
+  if (tool === null || !isObject(tool['inputSchema']) || paramHeadersOf(tool['inputSchema']) !== null) return true;
+  log.warn({ server, tool: String(tool['name']) }, 'left out a tool with an invalid x-mcp-header');
+  return false;
+}
