@@ -47,7 +47,7 @@ export async function createAuthenticate(config: AuthenticateConfig, deps: Authe
     for (const listener of listeners) listener(principalId);
   };
   const configured: ConfiguredKeys = await readConfiguredKeys(config.api_keys, deps.secret, () => ring.merge());
-  const ring = createKeyRing(configured, deps.keys, lost);
+  const ring = createKeyRing(configured, deps.keys, deps.clock, lost);
   ring.merge();
   if (ring.clashes().length > 0) {
     await configured.close();

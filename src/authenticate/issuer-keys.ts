@@ -28,7 +28,8 @@ export async function watchIssuerKeys(config: IssuerConfig, deps: Deps): Promise
   const { clock } = deps;
   const closing = new AbortController();
   let set: KeySet | null = null;
-  let prints: ReadonlySet<string> = new Set();
+  let prints: ReadonlySet<string> = new Set(); // with kid and algorithms: has anything changed?
+  let held: ReadonlySet<string> = new Set();
   let readAt = -Infinity; // the last success
   let triedAt = -Infinity;
   let failures = 0;
@@ -42,6 +43,7 @@ export async function watchIssuerKeys(config: IssuerConfig, deps: Deps): Promise
     // The old set stays when nothing changed: its key objects carry jose's imported form.
     if (!same || set === null) set = next;
     prints = nextPrints;
+    held = new Set(next.keys.map((key) => key.print));
     readAt = clock.monotonic();
     fault = next.faults.length > 0 ? next.faults.join('; ') : null;
     failures = 0;
@@ -66,7 +68,7 @@ export async function watchIssuerKeys(config: IssuerConfig, deps: Deps): Promise
   return {
     // Keys that could not be confirmed for so long may have been withdrawn: fail closed.
     current: () => (clock.monotonic() - readAt <= config.jwks_max_stale_ms ? set : null),
-    holds: (print) => set?.keys.some((key) => key.print === print) ?? false,
+    holds: (print) => held.has(print),
     lookAgain: async () => {
       if (reading === null) {
         // Invented kids must not turn us into a hammer on the issuer (CWE-406).

@@ -6,7 +6,7 @@ import type { Principal } from '../call/principal.ts';
 import type { Refusal } from '../call/refusal.ts';
 import type { Verdict } from '../call/stage.ts';
 import type { Clock } from '../lib/clock.ts';
-import { fittingAudience } from './audience.ts';
+import { fittingAudience, type Reach } from './audience.ts';
 import { type Claimed, readClaims } from './claims.ts';
 import type { AuthenticateConfig, IssuerConfig } from './config.ts';
 import { textOf } from './fault.ts';
@@ -32,9 +32,9 @@ interface Verified {
   readonly claimed: Claimed;
   readonly issuer: TrustedIssuer;
   readonly print: string;
-  /** What the audience check said last, and for which question: the same one comes again and again. */
+  /** What the audience check said last, and of which list: the same one comes again and again. */
   asked: readonly string[] | null;
-  askedServer: string | null;
+  fitting: Reach | null;
   yes: Answer | null;
 }
 const stop = (code: Refusal['code'], note: string): { readonly stop: Refusal } => ({ stop: { code, note } });
@@ -59,7 +59,7 @@ export function createTokenJudge(config: AuthenticateConfig['jwt'], issuers: Rea
     }
     const claimed = readClaims(parts.claims, issuer.config, clock.now());
     if ('stop' in claimed) return claimed;
-    const verified: Verified = { claimed: claimed.value, issuer, print: key.print, asked: null, askedServer: null, yes: null };
+    const verified: Verified = { claimed: claimed.value, issuer, print: key.print, asked: null, fitting: null, yes: null };
     const answer = admit(verified, call);
     if (!('stop' in answer)) cache.set(hash, verified);
     return answer;
@@ -72,13 +72,14 @@ export function createTokenJudge(config: AuthenticateConfig['jwt'], issuers: Rea
     if (issuer.keys.current() === null) return stop('authenticate.unavailable', issuer.keys.fault() ?? 'its keys are too old');
     if (!issuer.keys.holds(print)) return stop('authenticate.unknown', 'the key that signed it was withdrawn');
     const accepted = issuer.config.audience.length > 0 ? issuer.config.audience : audience();
-    if (verified.yes !== null && verified.asked === accepted && verified.askedServer === call.server) return verified.yes;
+    const last = verified.fitting;
+    if (verified.yes !== null && last !== null && verified.asked === accepted && (last.server === null || last.server === call.server)) return verified.yes;
     const fitting = fittingAudience(claimed.audiences, accepted, call.server);
     if (fitting === null) return stop('authenticate.audience', 'aud names none of our resource URIs, or another endpoint’s');
-    const principal: Principal = Object.freeze({ ...claimed.principal, tokenAudience: fitting });
+    const principal: Principal = Object.freeze({ ...claimed.principal, tokenAudience: fitting.audience });
     origin.set(principal, verified);
     verified.asked = accepted;
-    verified.askedServer = call.server;
+    verified.fitting = fitting;
     verified.yes = Object.freeze({ go: Object.freeze({ principal }) });
     return verified.yes;
   };

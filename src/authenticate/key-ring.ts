@@ -1,4 +1,5 @@
 import type { Principal } from '../call/principal.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { ConfiguredKeys } from './configured-keys.ts';
 import type { HeldKey } from './held-key.ts';
 import type { KeyStore } from './key-store.ts';
@@ -12,7 +13,7 @@ export interface KeyRing {
   readonly clashes: () => readonly string[];
 }
 
-export function createKeyRing(configured: ConfiguredKeys, keys: KeyStore, lost: (principalId: string) => void): KeyRing {
+export function createKeyRing(configured: ConfiguredKeys, keys: KeyStore, clock: Clock, lost: (principalId: string) => void): KeyRing {
   let byHash: ReadonlyMap<string, HeldKey> = new Map();
   let clashes: readonly string[] = [];
   const hashOf = new WeakMap<Principal, string>();
@@ -25,7 +26,7 @@ export function createKeyRing(configured: ConfiguredKeys, keys: KeyStore, lost: 
     const gone = new Set<string>();
     for (const old of before.values()) {
       const now = byHash.get(old.hash);
-      if (!old.revoked && (now === undefined || now.revoked || now.id !== old.id || endsEarlier(now, old))) gone.add(old.principal.id);
+      if (!old.revoked && (now === undefined || now.revoked || now.id !== old.id || isCutOff(now, old, clock.now()))) gone.add(old.principal.id);
     }
     for (const id of gone) lost(id);
   };
@@ -39,7 +40,8 @@ export function createKeyRing(configured: ConfiguredKeys, keys: KeyStore, lost: 
     clashes: () => clashes,
   };
 }
-const endsEarlier = (now: HeldKey, old: HeldKey): boolean => (now.expiresAt ?? Infinity) < (old.expiresAt ?? Infinity);
+/** Rotated out without an overlap. With one, the key goes on until its end, which `stillHolds` knows. */
+const isCutOff = (now: HeldKey, old: HeldKey, at: number): boolean => now.expiresAt !== old.expiresAt && now.expiresAt !== null && now.expiresAt <= at;
 
 /**
  * An id or a key that stands on both sides is two callers in one: the configuration's id wins, a doubled key lets nobody in. A
