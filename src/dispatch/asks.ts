@@ -19,7 +19,7 @@ export function mayForwardAsk(message: JsonObject, call: Journaled, link: Link, 
   const { session } = call;
   const id = message['id'];
   const method = String(message['method']);
-  const note = (why: string): void => room.deps.log.warn({ server: link.name, call: call.id, why }, 'refused a request of the server to the client');
+  const note = (why: string): void => room.deps.log('refused a request of the server to the client', { server: link.name, correlation_id: call.id, why });
   if (call.era === 'modern') { // MCP 2026-07-28: servers send no requests
     note('modern servers send no requests');
     return false;

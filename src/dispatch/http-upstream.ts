@@ -208,12 +208,12 @@ class Http implements HttpUpstream {
       if (found.era === 'modern') this.#sessions.clear();
       else this.#sessions.put(CONTROL, found.session);
       this.#found = found;
-      if (this.#cause !== null) this.#log.info({ server: this.name, era: found.era }, 'server connected');
+      if (this.#cause !== null) this.#log('server connected', { server: this.name, era: found.era });
       this.#cause = null;
       for (const listener of this.#listeners) listener();
     } catch (thrown) {
       const fault = thrown instanceof UpstreamFault ? thrown : new UpstreamFault({ code: 'dispatch.unavailable', note: String(thrown), effect: 'none' });
-      if (this.#cause !== fault.message) this.#log.warn({ server: this.name, cause: fault.message }, 'server not reachable');
+      if (this.#cause !== fault.message) this.#log('server not reachable', { server: this.name, cause: fault.message });
       this.#cause = fault.message;
       throw new UpstreamFault({ ...fault.refusal, effect: 'none' }); // whatever broke, the caller's request was not sent
     }

@@ -17,11 +17,8 @@ export interface EgressOptions {
   /** null: as many as are asked for. */
   readonly connections: number | null;
 }
-/** pino's shape. */
-export interface Log {
-  readonly info: (facts: object, text: string) => void;
-  readonly warn: (facts: object, text: string) => void;
-}
+/** One line of the gateway's log. */
+export type Log = (message: string, fields?: object) => void;
 
 /** An HTTP server and the way to it. */
 export interface Link {

@@ -13,9 +13,11 @@ import { go, stop, type Done, type Room } from './room.ts';
 /** Progress starts the time-out again, up to so many times its length (MCP 2026-07-28 lifecycle: an absolute maximum always). */
 const PROGRESS_FACTOR = 10;
 /** How long a server may take to answer a call that was cancelled, ms. */
-const CANCEL_GRACE_MS = 5_000;
+const CANCEL_GRACE_MS = 2_000;
 /** How long a server may hold its stream open after the answer, ms. */
 const DRAIN_MS = 1_000;
+/** So many dropped messages of one exchange are logged. */
+const LOGGED_DROPS = 5;
 
 /** One mirrored request: its bytes out, its events and answer back. Ends exactly once, by an answer, a fault, the clock or the client. */
 export class MirrorCall implements Sink {
@@ -32,6 +34,7 @@ export class MirrorCall implements Sink {
   /** An event with an id came: the server may close the stream and answer on a resumed one. */
   #resumable = false;
   #over = false;
+  #dropped = 0;
   #cancelled = false;
 
   constructor(call: Journaled, link: Link, room: Room, end: (done: Done) => void) {
@@ -201,6 +204,7 @@ export class MirrorCall implements Sink {
     this.#timer = null;
   }
   #drop(why: string): void {
-    this.#room.deps.log.warn({ server: this.#link.name, call: this.#call.id, why }, 'dropped a message of the server');
+    if (++this.#dropped > LOGGED_DROPS) return; // a hostile server must not fill the log (CWE-779)
+    this.#room.deps.log('dropped a message of the server', { server: this.#link.name, correlation_id: this.#call.id, why });
   }
 }

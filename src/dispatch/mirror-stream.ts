@@ -13,6 +13,8 @@ import { HELLO, LEGACY_TOOLS_CHANGED, modernToolsChanged } from './streams.ts';
 const OPEN_MS = 30_000;
 /** How long a GET stream stays open after it brought the answer to a polled call, ms: the corridor still has to inspect and record it. */
 const HAND_OVER_MS = 2_000;
+/** So many dropped messages of one exchange are logged. */
+const LOGGED_DROPS = 5;
 
 /** A mirrored stream without an end of its own: a legacy GET, or a modern `subscriptions/listen`. Ends when either side closes it. */
 export class MirrorStream implements Sink {
@@ -26,6 +28,7 @@ export class MirrorStream implements Sink {
   #forget: (() => void) | null = null;
   #handedOver = false;
   #over = false;
+  #dropped = 0;
 
   constructor(call: Journaled, link: Link, room: Room, end: (done: Done) => void) {
     this.#call = call;
@@ -153,6 +156,7 @@ export class MirrorStream implements Sink {
     this.#timer = null;
   }
   #drop(why: string): void {
-    this.#room.deps.log.warn({ server: this.#link.name, call: this.#call.id, why }, 'dropped a message of the server');
+    if (++this.#dropped > LOGGED_DROPS) return; // a hostile server must not fill the log (CWE-779)
+    this.#room.deps.log('dropped a message of the server', { server: this.#link.name, correlation_id: this.#call.id, why });
   }
 }

@@ -19,7 +19,7 @@ export function createMirror(links: ReadonlyMap<string, Link>, room: Room): (cal
     const link = links.get(call.target.server ?? '');
     if (link === undefined) throw new Error(`no HTTP server for ${call.target.id}`);
     if (call.message.kind === 'response' && !isAwaited(call)) {
-      room.deps.log.warn({ server: link.name, call: call.id }, 'dropped a response that nobody asked for');
+      room.deps.log('dropped a response that nobody asked for', { server: link.name, correlation_id: call.id });
       return go(bare(202, call.session, 'none'));
     }
     const credential = link.credential();

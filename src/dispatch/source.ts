@@ -64,6 +64,6 @@ const isMissing = (error: string | null): boolean => error !== null && parseObje
 function isSendable(definition: string, server: string, log: Log): boolean {
   const tool = parseObject(definition);
   if (tool === null || !isObject(tool['inputSchema']) || paramHeadersOf(tool['inputSchema']) !== null) return true;
-  log.warn({ server, tool: String(tool['name']) }, 'left out a tool with an invalid x-mcp-header');
+  log('left out a tool with an invalid x-mcp-header', { server, tool: String(tool['name']) });
   return false;
 }
