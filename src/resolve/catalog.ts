@@ -36,6 +36,8 @@ export interface Catalog {
   /** By `server__tool` when the server is null, else by the server's own name. */
   readonly find: (server: string | null, name: string) => Tool | undefined;
   readonly state: (server: string) => ShelfState;
+  /** Told the server whose tools are no longer what they were. */
+  readonly onChange: (listener: (server: string) => void) => void;
 }
 export interface LiveCatalog extends Catalog {
   /** The server a namespaced name belongs to, whether or not it has such a tool. */
@@ -69,10 +71,15 @@ export function createCatalog(config: ResolveConfig, deps: CatalogDeps): LiveCat
   let closed = false;
 
   const classOf = createClassOf(config);
+  const listeners: ((server: string) => void)[] = [];
+  const toolsOf = (server: string): void => {
+    version++;
+    for (const listener of listeners) listener(server);
+  };
   const shelfOf = (server: string): Shelf | undefined => {
     const known = shelves.get(server);
     if (known !== undefined || !deps.source.servers().some((s) => s.name === server)) return known;
-    const shelf = createShelf(server, { list: deps.source.listTools, classOf, clock: deps.clock, log: deps.log, onTools: () => void version++, limits: config });
+    const shelf = createShelf(server, { list: deps.source.listTools, classOf, clock: deps.clock, log: deps.log, onTools: () => toolsOf(server), limits: config });
     shelves.set(server, shelf);
     return shelf;
   };
@@ -124,6 +131,7 @@ export function createCatalog(config: ResolveConfig, deps: CatalogDeps): LiveCat
       return tool !== undefined && fitsAggregate(tool) ? tool : undefined;
     },
     state: (server) => shelfOf(server)?.state() ?? { ok: false, cause: 'no such server' },
+    onChange: (listener) => void listeners.push(listener),
     ownerOf,
     missed: (server) => {
       const shelf = shelfOf(server);
