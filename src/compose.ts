@@ -1,9 +1,11 @@
 import { join } from 'node:path';
+import { env } from 'node:process';
 import type { Known, Outcome } from './call/call.ts';
 import type { Principal } from './call/principal.ts';
+import type { Session } from './call/session.ts';
 import type { Target, Tool } from './call/target.ts';
 import { createApprove } from './approve/index.ts';
-import { openAudit } from './audit/index.ts';
+import { openAudit, recordAdminActs } from './audit/index.ts';
 import { createAuthenticate, createKeyStore } from './authenticate/index.ts';
 import { createAuthorize } from './authorize/index.ts';
 import type { Config } from './config/index.ts';
@@ -16,7 +18,7 @@ import type { Log } from './observe/index.ts';
 import { handleCall, type Finish, type Stages } from './pipeline.ts';
 import { createReceive } from './receive/index.ts';
 import { createResolve, type Resolve } from './resolve/index.ts';
-import { spawnServer } from './sandbox/index.ts';
+import { createSandbox, type SpawnServer } from './sandbox/index.ts';
 import { createSecrets } from './secrets/index.ts';
 import { openStore } from './store/index.ts';
 import { createValidate } from './validate/index.ts';
@@ -34,6 +36,8 @@ export interface GatewayOptions {
 export interface Gateway {
   readonly listen: () => Promise<{ readonly url: string; readonly port: number }>;
   readonly health: () => { readonly ready: boolean; readonly causes: readonly string[]; readonly servers: Record<string, unknown> };
+  /** The one hand that starts processes; the demo starts its HTTP server with it. */
+  readonly spawn: SpawnServer;
   /** Finishes what runs, refuses what comes, closes everything. */
   readonly drain: (graceMs: number) => Promise<void>;
 }
@@ -44,28 +48,32 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const clock = options.clock ?? systemClock;
   const secrets = createSecrets({ baseDir: options.baseDir });
   const secret = (ref: string): Promise<string> => secrets.resolve(ref);
-  const egress = createEgress(config.egress);
+  const egress = createEgress();
   const inspect = createInspect(config.inspect, { log });
   const audit = await openAudit(config.audit, { dir: join(dataDir, 'audit'), clock, redact: inspect.redact, log });
-  const store = openStore(join(dataDir, 'state.db'));
-  const keys = createKeyStore(store, clock);
-  let port = config.receive.port;
+  const store = await openStore({ ...config.store, folder: dataDir }, { clock });
+  const keys = await createKeyStore(store, clock);
+  const sandbox = createSandbox({ config: config.sandbox, clock, env, onLost: (cause) => log(cause) });
+  let audience = audiences(config, config.receive.port);
   const authenticate = await createAuthenticate(config.authenticate, {
-    keys, clock, secret, fetchJson: egress.fetchJson, audience: () => audiences(config, port),
+    keys, clock, secret, fetchJson: egress.fetchJson, audience: () => audience,
   });
   const authorize = createAuthorize(config.authorize);
   const validate = createValidate(config.validate);
   const limit = createLimit(config.limit, { clock });
   const approve = createApprove(config.approve);
 
+  const ended: ((session: Session) => void)[] = []; // dispatch and resolve need each other; the sessions come second
   const dispatch = createDispatch(config.dispatch, {
     egress, secret, clock, log, screen: inspect.screen,
-    stdio: (name, server) => createStdioUpstream(name, server, { spawn: spawnServer, secret, clock, log }),
+    stdio: (name, server) => createStdioUpstream(name, server, { spawn: sandbox.spawn, secret, clock, log }),
     visibleTools: (call) => resolve.catalog.tools(call.server).filter((tool) => mayCall(call.principal, tool)),
     catalogVersion: () => String(resolve.catalog.version()),
-    sessions: { admit: (session) => resolve.sessions.admit(session), end: (id) => resolve.sessions.end(id), all: () => resolve.sessions.all() },
+    sessions: { admit: (session) => resolve.sessions.keep(session), end: (id) => resolve.sessions.end(id), all: () => resolve.sessions.all(), onEnd: (listener) => void ended.push(listener) },
   });
   const resolve: Resolve = createResolve(config.resolve, { source: dispatch.source, clock, timeoutMs: dispatch.timeoutMs, log });
+  for (const listener of ended) resolve.sessions.onEnd(listener);
+  resolve.catalog.onChange(dispatch.toolsChanged);
   /** One decision for list and call: what may not be called is not shown (MISSION P5). */
   const mayCall = (principal: Principal, tool: Tool): boolean => authorize.decide(principal, targetOf(tool)).effect === 'allow';
 
@@ -73,8 +81,8 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     authenticate: authenticate.stage, resolve: resolve.stage, authorize: authorize.stage, validate: validate.stage, limit: limit.stage,
     approve: approve.stage, journal: audit.journal, dispatch: dispatch.stage, inspect: inspect.stage,
   };
-  const finish: Finish = async (known, outcome, passed) => {
-    await audit.finish(known, outcome, passed);
+  const finish: Finish = async (known, outcome) => {
+    await audit.finish(known, outcome);
     options.onCall?.(known, outcome, clock.now() - known.receivedAt);
   };
   const health: Gateway['health'] = () => {
@@ -82,6 +90,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     const causes = [audit.ready(), authenticate.ready()].filter((cause) => cause !== null);
     return { ready: causes.length === 0, causes, servers };
   };
+  /** Acts of other processes (the CLI), one batch at a time. */
+  let recording: Promise<void> = Promise.resolve();
+  const recordActs = (): Promise<void> => (recording = recording.then(() => recordAdminActs(store, audit.note)).catch((error: unknown) => log('admin acts could not be recorded', { error: String(error) })));
+  keys.onChange(() => void recordActs());
   const receive = createReceive(config.receive, {
     handle: (call) => handleCall(call, stages, finish),
     refuse: audit.refuse,
@@ -95,20 +107,24 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       dispatch.start();
       await resolve.start();
       const bound = await receive.listen();
-      port = bound.port;
+      audience = audiences(config, bound.port);
       await audit.note('gateway.started', {});
+      await recordActs();
       return bound;
     },
     health,
+    spawn: sandbox.spawn,
     drain: async (graceMs) => {
       await receive.drain(graceMs);
       resolve.close();
       await dispatch.close();
+      await sandbox.close();
       await audit.note('gateway.stopped', {});
       await authenticate.close();
       await egress.close();
       await audit.close();
-      store.close();
+      await keys.close();
+      await store.close();
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { configJsonSchema, configReference, formatFault, importConfig, loadConfig, readText } from '../config/index.ts';
-import { refusalReference } from '../receive/index.ts';
+import { refusalTable } from '../receive/index.ts';
 import { example, Exit } from './exit.ts';
 
 /** `check F`: all faults at once; exit code 2 when there are any. */
@@ -28,7 +28,7 @@ export function addConfig(program: Command): void {
     .command('docs')
     .description('Print the configuration reference, Markdown')
     .addHelpText('after', example('sallyport config docs > configuration.md'))
-    .action(() => process.stdout.write(configReference()));
+    .action(() => void process.stdout.write(configReference()));
 }
 
 /** `docs refusals`: the reference that is generated from the refusal catalogue. */
@@ -39,7 +39,7 @@ export function addDocs(program: Command): void {
     .addHelpText('after', example('sallyport docs refusals'))
     .action((page: string) => {
       if (page !== 'refusals') throw new Exit(2, `there is no page ${page}: refusals`);
-      process.stdout.write(refusalReference());
+      process.stdout.write(refusalTable());
     });
 }
 

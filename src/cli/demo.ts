@@ -3,17 +3,17 @@ import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createKeyStore, type NewKey } from '../authenticate/index.ts';
-import { freePort } from '../egress/index.ts';
+import { noteAdminAct } from '../audit/index.ts';
+import { createKeyStore, type KeySpec } from '../authenticate/index.ts';
 import { systemClock } from '../lib/clock.ts';
-import { spawnServer, type ServerProcess } from '../sandbox/index.ts';
+import type { SpawnServer } from '../sandbox/index.ts';
 import { openStore } from '../store/index.ts';
 import { demoConfig } from './demo-config.ts';
 import { example, Exit } from './exit.ts';
 import { loadOrExit, portNumber, startGateway, untilSignal } from './serve.ts';
 
 /** The three roles of the demo. Their keys are made on the first start and shown that once. */
-const ROLES: readonly (NewKey & { readonly what: string })[] = [
+const ROLES: readonly (KeySpec & { readonly what: string })[] = [
   { id: 'research', what: 'may read', scopes: ['files:read', 'memory:read', 'everything:read', 'everything-http:read'], team: 'research', workspace: 'demo', environment: 'demo' },
   { id: 'operator', what: 'may read, and write files and notes', scopes: ['files:read', 'files:write', 'memory:read', 'memory:write', 'everything:read', 'everything-http:read'], team: 'operations', workspace: 'demo', environment: 'demo' },
   { id: 'auditor', what: 'may read the notes; reads the record with `npx sallyport audit`', scopes: ['memory:read'], team: 'audit', workspace: 'demo', environment: 'demo' },
@@ -29,30 +29,27 @@ export function addDemo(program: Command): void {
     .addHelpText('after', example('npm start', 'sallyport demo --port 9090 --data /tmp/demo'))
     .action(async (options: { port: number; data: string }) => {
       const data = resolve(options.data);
-      const file = await setScene(data, options.port);
+      const file = setScene(data, options.port);
       const config = loadOrExit(file);
-      const keys = makeKeys(join(data, 'state.db'));
-      const everything = startEverything(config.dispatch.servers['everything-http']?.url ?? '', data);
-      try {
-        const gateway = await startGateway(config, file, data, 'warn');
-        const { url } = await gateway.listen().catch(async (error: unknown) => {
-          await gateway.drain(0);
-          throw new Exit(2, `cannot listen on port ${options.port}: ${error instanceof Error ? error.message : String(error)}. Try --port 9090`);
-        });
-        console.log(welcome(url, file, data, keys));
-        await untilSignal(gateway, 5_000);
-      } finally {
-        await everything.stop();
-      }
+      const keys = await makeKeys(data);
+      const gateway = await startGateway(config, file, data, 'warn');
+      const everything = startEverything(gateway.spawn, options.port + 1, data);
+      const { url } = await gateway.listen().catch(async (error: unknown) => {
+        await gateway.drain(0);
+        throw new Exit(2, `cannot listen on port ${options.port}: ${error instanceof Error ? error.message : String(error)}. Try --port 9090`);
+      });
+      console.log(welcome(url, file, data, keys));
+      await untilSignal(gateway, 5_000);
+      await everything.stop();
     });
 }
 
-async function setScene(data: string, port: number): Promise<string> {
+function setScene(data: string, port: number): string {
   const workspace = join(data, 'workspace');
   mkdirSync(data, { recursive: true, mode: 0o700 });
   if (!existsSync(workspace)) cpSync(fileURLToPath(new URL('../../examples/demo/workspace', import.meta.url)), workspace, { recursive: true });
   const file = join(data, 'sallyport.yaml');
-  writeFileSync(file, demoConfig(port, await freePort(), workspace, join(data, 'memory.jsonl'), entryOf), { mode: 0o600 });
+  writeFileSync(file, demoConfig(port, port + 1, workspace, join(data, 'memory.jsonl'), entryOf), { mode: 0o600 });
   return file;
 }
 
@@ -69,22 +66,28 @@ function entryOf(name: string): string {
 }
 
 /** The reference server over HTTP, kept to loopback: by itself it would listen on every interface. */
-function startEverything(url: string, data: string): ServerProcess {
+function startEverything(spawn: SpawnServer, port: number, data: string): { readonly stop: () => Promise<void> } {
   const loopback = fileURLToPath(new URL('../../examples/demo/loopback.mjs', import.meta.url));
-  return spawnServer({
+  return spawn({
     name: 'everything-http', command: [process.execPath, '--import', loopback, entryOf('server-everything'), 'streamableHttp'],
-    cwd: data, env: { PORT: new URL(url).port }, onStderr: () => undefined,
+    cwd: data, env: { PORT: String(port) }, onStderr: () => undefined,
   });
 }
 
-function makeKeys(file: string): ReadonlyMap<string, string> | null {
-  const store = openStore(file);
+async function makeKeys(data: string): Promise<ReadonlyMap<string, string> | null> {
+  const store = await openStore({ folder: data, busy_timeout_ms: 5_000 }, { clock: systemClock });
+  const keys = await createKeyStore(store, systemClock);
   try {
-    const keys = createKeyStore(store, systemClock);
-    if (keys.list().length > 0) return null;
-    return new Map(ROLES.map(({ what: _what, ...role }) => [role.id, keys.create(role).key]));
+    if ((await keys.list()).length > 0) return null;
+    const made = new Map<string, string>();
+    for (const { what: _what, ...role } of ROLES) {
+      made.set(role.id, (await keys.create(role)).key);
+      await noteAdminAct(store, systemClock, { event: 'key.created', caller_id: role.id });
+    }
+    return made;
   } finally {
-    store.close();
+    await keys.close();
+    await store.close();
   }
 }
 

@@ -5,7 +5,6 @@ import { addCheck, addConfig, addDocs, addImport } from './config.ts';
 import { addDemo } from './demo.ts';
 import { addKey } from './key.ts';
 import { Exit, example } from './exit.ts';
-import { Exit, example } from './exit.ts';
 import { addServe } from './serve.ts';
 import { VERSION } from './version.ts';
 

@@ -1,31 +1,31 @@
 import type { Command } from 'commander';
 import { noteAdminAct } from '../audit/index.ts';
-import { createKeyStore, KeyFault, type KeyRecord, type KeySpec, type KeyStore } from '../authenticate/index.ts';
+import { createKeyStore, describeKey, KeyFault, parseSpan, specOf, type KeyOptions, type KeyStore } from '../authenticate/index.ts';
 import { systemClock } from '../lib/clock.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { example, Exit } from './exit.ts';
 import { DATA_DIR } from './serve.ts';
 
 const OVERLAP = '24h';
-interface Facts { readonly data: string; readonly scope: string[]; readonly team?: string; readonly user?: string; readonly workspace?: string; readonly environment?: string; readonly agent?: string; readonly client?: string; readonly allow: string[]; readonly deny: string[]; readonly confirm: string[]; readonly source: string[]; readonly expires?: string }
+type Facts = Omit<KeyOptions, 'id' | 'scopes' | 'sources'> & { readonly data: string; readonly scope: readonly string[]; readonly source: readonly string[] };
 
 /** `key create|list|rotate|revoke`: on the data folder of a running or stopped gateway; a running one follows within 250 ms. */
 export function addKey(program: Command): void {
   const key = program.command('key').description('API keys of service accounts: shown once, stored only as a hash');
   const sub = (name: string, description: string): Command => key.command(name).description(description).option('--data <folder>', 'the data folder', DATA_DIR);
-  const many = (value: string, before: string[]): string[] => [...before, value];
+  const many = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
   sub('create <id>', 'Make a key and print it, this once')
     .option('--scope <scope>', 'a scope, e.g. github:read; may be repeated', many, [])
     .option('--team <name>').option('--user <name>').option('--workspace <name>').option('--environment <name>').option('--agent <name>').option('--client <name>')
-    .option('--allow <glob>', 'only these tools (server__tool); may be repeated', many, [])
+    .option('--allow <glob>', 'only these tools (server__tool); may be repeated', many)
     .option('--deny <glob>', 'never these tools; may be repeated', many, [])
     .option('--confirm <glob>', 'these tools only with a person\'s approval; may be repeated', many, [])
     .option('--source <cidr>', 'only from these addresses; may be repeated', many, [])
     .option('--expires <time>', 'RFC 3339, or a span from now such as 30d')
     .addHelpText('after', example('sallyport key create alice --scope github:read --team platform --expires 90d'))
     .action((id: string, options: Facts) => withKeys(options.data, async (keys, store) => {
-      const { key: made } = await keys.create(specOf(id, options));
+      const { key: made } = await keys.create(specOf({ ...options, id, scopes: options.scope, sources: options.source }, systemClock.now()));
       await noteAdminAct(store, systemClock, { event: 'key.created', caller_id: id });
       console.log(made);
       console.error(`This is the only time the key of ${id} is shown; only its hash is kept.`);
@@ -37,15 +37,15 @@ export function addKey(program: Command): void {
     .action((options: { data: string; json?: boolean }) => withKeys(options.data, async (keys) => {
       const records = await keys.list();
       if (options.json === true) return console.log(JSON.stringify(records.map(({ hashes: _hashes, ...shown }) => shown), null, 2));
-      for (const record of records) console.log(lineOf(record));
+      for (const record of records) console.log(describeKey(record, systemClock.now()));
       if (records.length === 0) console.error('no keys yet: sallyport key create --help');
     }));
 
   sub('rotate <id>', 'Make a new key for the same id; the old one goes on working for the overlap')
-    .option('--overlap <span>', 'how long the old key still works: 0s to 366d', OVERLAP)
+    .option('--overlap <span>', 'how long the old key still works: 0 to 366d', OVERLAP)
     .addHelpText('after', example('sallyport key rotate alice --overlap 1h'))
     .action((id: string, options: { data: string; overlap: string }) => withKeys(options.data, async (keys, store) => {
-      const { key: made } = await keys.rotate(id, spanMs(options.overlap));
+      const { key: made } = await keys.rotate(id, parseSpan(options.overlap));
       await noteAdminAct(store, systemClock, { event: 'key.rotated', caller_id: id });
       console.log(made);
       console.error(`The old key of ${id} ends in ${options.overlap}.`);
@@ -73,23 +73,4 @@ async function withKeys(data: string, act: (keys: KeyStore, store: Store) => Pro
     await keys.close();
     await store.close();
   }
-}
-
-function specOf(id: string, o: Facts): KeySpec {
-  const named = { team: o.team, user: o.user, workspace: o.workspace, environment: o.environment, agent: o.agent, client: o.client };
-  return {
-    id, scopes: o.scope, ...Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)),
-    ...(o.allow.length > 0 ? { allowed_tools: o.allow } : {}), denied_tools: o.deny, confirm_tools: o.confirm, sources: o.source,
-    ...(o.expires === undefined ? {} : { expires: /^\d+[smhd]$/.test(o.expires) ? new Date(systemClock.now() + spanMs(o.expires)).toISOString() : o.expires }),
-  } as KeySpec;
-}
-const UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-function spanMs(text: string): number {
-  const match = /^(\d{1,6})([smhd])$/.exec(text);
-  if (match === null) throw new Exit(2, `${JSON.stringify(text)} is not a span of time; write 30s, 15m, 24h or 90d`);
-  return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
-}
-function lineOf(record: KeyRecord): string {
-  const state = record.revoked !== null ? `revoked ${record.revoked}` : record.expires !== null && Date.parse(record.expires) <= systemClock.now() ? `expired ${record.expires}` : 'active';
-  return `${record.id.padEnd(16)} ${state.padEnd(34)} ${record.scopes.join(' ') || '(no scopes)'}${record.expires === null ? '' : `  until ${record.expires}`}`;
 }
