@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { GENESIS } from './chain.ts';
 import type { Place } from './chain.ts';
@@ -35,6 +37,7 @@ export function beginChain(deps: BeginDeps, start: (event: string) => string, ev
   if (begin && readPublicKey(dir) !== null) throw new BrokenChain(dir, 'it has a public key and no segment');
   const keys = keysOf(dir, begin);
   const checkpoints = checkpointsOf(dir, keys, recovered.place);
+  if (recovered.discard !== null) rmSync(join(dir, recovered.discard));
   const made = recovered.segment === null ? firstSegment(dir, start, keys) : null;
   const segment = made?.segment ?? Segment.open(dir, recovered.segment?.name ?? '', recovered.segment?.size ?? 0, recovered.segment?.headBytes ?? 0);
   publishKey(dir, keys);
@@ -45,8 +48,8 @@ export function beginChain(deps: BeginDeps, start: (event: string) => string, ev
 /** Writes what the last run left unsaid: what was cut, and calls of which nobody knows how they ended. */
 export async function continueChain(chain: Chain, note: (event: string, fields: Partial<AuditFields>) => Promise<void>): Promise<void> {
   const { cut, open } = chain.recovered;
-  const notes = open.map((fields) => note('call.outcome_unknown', { ...fields, effect: 'unknown', error: 'the gateway ended before the outcome was recorded' }));
-  if (cut > 0) notes.unshift(note('audit.recovered', { tool_input: { bytes_cut: cut } }));
+  const notes = cut > 0 ? [note('audit.recovered', { tool_input: { bytes_cut: cut } })] : [];
+  for (const fields of open) notes.push(note('call.outcome_unknown', { ...fields, effect: 'unknown', error: 'the gateway ended before the outcome was recorded' }));
   await Promise.all(notes);
   chain.signNow();
 }

@@ -1,4 +1,4 @@
-import { rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { GENESIS, misplaced, readLink } from './chain.ts';
 import type { Link, Place } from './chain.ts';
@@ -15,6 +15,8 @@ export interface Recovered {
   readonly place: Place;
   /** The segment that is written on; null: the folder is empty and a chain begins. */
   readonly segment: { readonly name: string; readonly size: number; readonly headBytes: number } | null;
+  /** A last segment without one whole record: killed while it was being created. It is not part of the chain. */
+  readonly discard: string | null;
   /** Bytes of a torn end that are not part of the chain. */
   readonly cut: number;
   /** Calls with an intent and no outcome, oldest first. */
@@ -31,23 +33,20 @@ export class BrokenChain extends Error {
 
 /**
  * Finds the end of the chain after whatever ended the last run. Reads the last segment only: its head carries what was open
- * before it. Throws BrokenChain. Changes nothing but one thing: a last segment without one whole record is removed.
+ * before it. Throws BrokenChain. Changes nothing.
  */
 export function recover(dir: string): Recovered {
   const names = listSegments(dir);
-  let cut = 0;
   const newest = names.at(-1);
-  if (newest !== undefined && lastLine(join(dir, newest)) === null) {
-    cut = statSync(join(dir, newest)).size; // killed while it was being created
-    rmSync(join(dir, newest));
-    names.pop();
-  }
+  const discard = newest !== undefined && lastLine(join(dir, newest)) === null ? newest : null;
+  if (discard !== null) names.pop();
+  const cut = discard === null ? 0 : statSync(join(dir, discard)).size;
   const name = names.at(-1);
-  if (name === undefined) return { place: { seq: 0, hash: GENESIS }, segment: null, cut, open: [] };
+  if (name === undefined) return { place: { seq: 0, hash: GENESIS }, segment: null, discard, cut, open: [] };
   const before = endOfPrevious(dir, names.at(-2));
   if (firstSeqOf(name) !== before.seq + 1) throw new BrokenChain(dir, `${name} does not follow ${names.at(-2) ?? 'the beginning'}`);
   const read = readSegment(dir, name, before);
-  return { ...read, cut: cut + read.cut };
+  return { ...read, discard, cut: cut + read.cut };
 }
 
 function endOfPrevious(dir: string, name: string | undefined): Place {
@@ -58,7 +57,7 @@ function endOfPrevious(dir: string, name: string | undefined): Place {
   return link;
 }
 
-function readSegment(dir: string, name: string, before: Place): Recovered {
+function readSegment(dir: string, name: string, before: Place): Omit<Recovered, 'discard'> {
   const path = join(dir, name);
   const open = new Map<string, Partial<AuditFields>>();
   let place = before;

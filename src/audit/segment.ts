@@ -47,7 +47,7 @@ export class Segment {
     try {
       const segment = new Segment(dir, name, fd, 0, head.length);
       segment.write(head, head.length);
-      fdatasyncSync(fd);
+      fsyncSync(fd);
       syncFolder(dir);
       return segment;
     } catch (thrown) {
@@ -61,7 +61,7 @@ export class Segment {
   static open(dir: string, name: string, size: number, headBytes: number): Segment {
     const fd = openSync(join(dir, name), 'r+');
     ftruncateSync(fd, size);
-    fdatasyncSync(fd);
+    fsyncSync(fd);
     return new Segment(dir, name, fd, size, headBytes);
   }
 

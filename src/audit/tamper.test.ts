@@ -147,12 +147,12 @@ describe('verify', () => {
   it('raises no false alarm while a gateway writes', async () => {
     const dir = newFolder();
     const audit = await openIn(dir, { config: { segment_max_bytes: 4096, checkpoint_every_ms: 10 } });
-    let stop = false;
-    const writing = Promise.all(Array.from({ length: 4 }, async () => { while (!stop) await runCall(audit, callOf('write')); }));
+    const stop = new AbortController();
+    const writing = Promise.all(Array.from({ length: 4 }, async () => { while (!stop.signal.aborted) await runCall(audit, callOf('write')); }));
     const script = 'import { verifyAudit } from "./src/audit/index.ts"; for (let i = 0; i < 30; i++) { const r = verifyAudit(process.argv[1]); if (!r.ok || !r.live) { console.log(JSON.stringify(r)); process.exit(1); } }';
     const { execFile } = await import('node:child_process');
     const said = await new Promise<string>((resolve) => execFile(process.execPath, ['--input-type=module', '-e', script, dir], { cwd: root }, (failed, out, err) => resolve(failed === null ? 'good' : out + err)));
-    stop = true;
+    stop.abort();
     await writing;
     await audit.close();
     expect(said).toBe('good');

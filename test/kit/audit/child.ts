@@ -1,5 +1,5 @@
 /** Runs the audit in a process of its own, to be killed, starved or counted. `node child.ts <mode> <dir>` */
-import { closeSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, readFileSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callOf, openIn, runCall } from './calls.ts';
 
@@ -50,4 +50,24 @@ async function fill(): Promise<void> {
     if ('stop' in verdict) return say({ good, code: verdict.stop.code, note: verdict.stop.note, ready: audit.ready() });
   }
 }
-await { loop, count, poison, fill }[mode]?.();
+const label = (text: string): void => void writeSync(1, `${text}\n`);
+/** Says on stdout when a call went on, so that a trace of system calls shows what came before. */
+async function order(): Promise<void> {
+  label('begin');
+  await audit.journal.run(callOf('read'));
+  label('read');
+  await sleep(150);
+  const call = callOf('write');
+  await audit.journal.run(call);
+  label('write');
+  await audit.finish(call, { effect: 'none', refusal: { code: 'dispatch.timeout' } });
+  label('finished');
+}
+/** Two risky calls; the kernel is told to fail one of its calls under the first. */
+async function eio(): Promise<void> {
+  const late = await audit.journal.run(callOf('write'));
+  const again = await audit.journal.run(callOf('write'));
+  say({ late: 'stop' in late ? late.stop.code : 'go', again: 'stop' in again ? again.stop.code : 'go', ready: audit.ready() });
+}
+const modes = new Map(Object.entries({ loop, order, eio, count, poison, fill }));
+await modes.get(mode)?.();
