@@ -20,6 +20,8 @@ export const CONTROL = '';
 export interface HttpUpstream extends Upstream {
   /** Somebody could not reach it: look again now. */
   readonly suspect: () => void;
+  /** Every era it speaks; `era` is the one the gateway itself uses. */
+  readonly eras: () => readonly Era[];
 }
 
 /** A stream that ended sooner counts as a failure, so that a server which closes at once is not asked again at once, ms. */
@@ -42,6 +44,7 @@ class Http implements HttpUpstream {
   /** Which headers each tool asks for, as its last list said. */
   #declared: ReadonlyMap<string, readonly ParamHeader[]> = new Map();
   #found: Found | null = null;
+  #eras: readonly Era[];
   #cause: string | null = 'not connected yet';
   #lastId = 0;
   #closed = false;
@@ -55,6 +58,7 @@ class Http implements HttpUpstream {
     this.#link = link;
     this.#clock = clock;
     this.#log = log;
+    this.#eras = link.config.era === 'auto' ? [] : [link.config.era];
     this.#sessions = createUpSessions({
       open: async () => (await initialize(link, this.#id(), clock.monotonic)).session,
       end: (session) => void this.#endSession(session),
@@ -63,6 +67,7 @@ class Http implements HttpUpstream {
   }
 
   era = (): Era | null => this.#found?.era ?? (this.#link.config.era === 'auto' ? null : this.#link.config.era);
+  eras = (): readonly Era[] => this.#eras;
   info = (): ReturnType<Upstream['info']> => this.#found?.info ?? null;
   state = (): ReturnType<Upstream['state']> => (this.#cause === null ? { ok: true } : { ok: false, cause: this.#cause });
   onChanged = (listener: () => void): void => void this.#listeners.push(listener);
@@ -207,6 +212,7 @@ class Http implements HttpUpstream {
       const found = await probe(this.#link, this.#link.config.era, () => this.#id(), this.#clock.monotonic);
       if (found.era === 'modern') this.#sessions.clear();
       else this.#sessions.put(CONTROL, found.session);
+      this.#eras = found.era === 'modern' && this.#link.config.era === 'auto' && (await this.#speaksLegacy()) ? ['modern', 'legacy'] : [found.era];
       this.#found = found;
       if (this.#cause !== null) this.#log('server connected', { server: this.name, era: found.era });
       this.#cause = null;
@@ -216,6 +222,16 @@ class Http implements HttpUpstream {
       if (this.#cause !== fault.message) this.#log('server not reachable', { server: this.name, cause: fault.message });
       this.#cause = fault.message;
       throw new UpstreamFault({ ...fault.refusal, effect: 'none' }); // whatever broke, the caller's request was not sent
+    }
+  }
+  /** Many modern servers still take the handshake: their legacy clients can be mirrored too. */
+  async #speaksLegacy(): Promise<boolean> {
+    try {
+      const { session } = await initialize(this.#link, this.#id(), this.#clock.monotonic);
+      void this.#endSession(session);
+      return true;
+    } catch {
+      return false;
     }
   }
   async #watch(): Promise<void> {

@@ -50,7 +50,7 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
     http.set(name, upstream);
     upstreams.set(name, upstream);
   }
-  const source = createSource(upstreams, { timeoutMs: config.timeouts.read_ms, maxBytes: config.max_answer_bytes, log: deps.log });
+  const source = createSource(upstreams, { timeoutMs: config.timeouts.read_ms, maxBytes: config.max_answer_bytes, log: deps.log, erasOf: (server) => http.get(server)?.eras() ?? [] });
   const room: Room = {
     deps, inFlight: createInFlight(), streams: createStreams(deps.clock.now),
     nudge: source.nudge, suspect: (server) => http.get(server)?.suspect(),

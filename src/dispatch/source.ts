@@ -9,7 +9,8 @@ import { UpstreamFault, type Upstream } from './upstream.ts';
 
 /** What the catalog reads from. */
 export interface CatalogSource {
-  readonly servers: () => readonly { readonly name: string; readonly transport: 'http' | 'stdio'; readonly era: Era | null }[];
+  /** `era` is the one the gateway itself speaks with the server; `eras` are all that a client of an HTTP server can be mirrored in. */
+  readonly servers: () => readonly { readonly name: string; readonly transport: 'http' | 'stdio'; readonly era: Era | null; readonly eras: readonly Era[] }[];
   /** The raw text of each tool definition, all pages, in the server's order. Rejects when the server cannot be asked or lists without end. */
   readonly listTools: (server: string) => Promise<string[]>;
   readonly onChanged: (listener: (server: string) => void) => void;
@@ -19,12 +20,19 @@ export interface CatalogSource {
 const MAX_PAGES = 100;
 const MAX_TOOLS = 10_000;
 
-export function createSource(upstreams: ReadonlyMap<string, Upstream>, options: { readonly timeoutMs: number; readonly maxBytes: number; readonly log: Log }): CatalogSource & { readonly nudge: (server: string) => void } {
+export function createSource(upstreams: ReadonlyMap<string, Upstream>, options: { readonly timeoutMs: number; readonly maxBytes: number; readonly log: Log; readonly erasOf: (server: string) => readonly Era[] }): CatalogSource & { readonly nudge: (server: string) => void } {
   const listeners: ((server: string) => void)[] = [];
   const nudge = (server: string): void => listeners.forEach((listener) => listener(server));
+  // Asked on every call: objects that look the era up, made once.
+  const facts = [...upstreams.values()].map((u) => ({
+    name: u.name,
+    transport: u.transport,
+    get era() { return u.era(); },
+    get eras() { return options.erasOf(u.name); },
+  }));
   for (const upstream of upstreams.values()) upstream.onChanged(() => nudge(upstream.name));
   return {
-    servers: () => [...upstreams.values()].map((u) => ({ name: u.name, transport: u.transport, era: u.era() })),
+    servers: () => facts,
     listTools: async (server) => {
       const upstream = upstreams.get(server);
       if (upstream === undefined) throw new Error(`no server ${server}`);
