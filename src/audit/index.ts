@@ -1,5 +1,6 @@
 export { openAudit } from './open.ts';
-export type { Audit, AuditDeps, EarlyRefusal } from './open.ts';
+export type { Audit, AuditDeps } from './open.ts';
+export type { EarlyRefusal } from './told.ts';
 export { BrokenChain } from './recover.ts';
 export type { AuditFields, AuditRecord } from './fields.ts';
 export { readLastCheckpoint, verifyAudit } from './verify.ts';

@@ -25,6 +25,11 @@ const read = (dir: string, name: string): string[] => readFileSync(join(dir, nam
 const write = (dir: string, name: string, lines: readonly string[]): void => writeFileSync(join(dir, name), lines.map((line) => `${line}\n`).join(''));
 const nth = (n: number): string => segmentsOf(good)[n] ?? '';
 const seqAt = (name: string, line: number): number => (JSON.parse(read(good, name)[line - 1] ?? '') as { seq: number }).seq;
+/** The line with another first hex digit behind `mark`. */
+function flip(line: string, mark: string): string {
+  const at = line.indexOf(mark) + mark.length;
+  return `${line.slice(0, at)}${line[at] === '0' ? '1' : '0'}${line.slice(at + 1)}`;
+}
 /** The records from `from` on with new hashes, as an attacker without the key would make them. */
 function rehash(lines: string[], from: number): string[] {
   let prev = /"hash":"([0-9a-f]{64})"\}$/.exec(lines[from - 1] ?? '')?.[1] ?? '';
@@ -47,8 +52,8 @@ describe('verify', () => {
   const middle = 1; // segment 1, line 4 is neither first nor last of anything
   const spoil: [what: string, change: (lines: string[]) => string[], line: number, says: RegExp][] = [
     ['a flipped byte', (l) => l.with(3, (l[3] ?? '').replace('"effect":"done"', '"effect":"none"').replace('"n":', '"m":')), 4, /was changed/],
-    ['a flipped prev_hash', (l) => l.with(3, (l[3] ?? '').replace(/"prev_hash":"./, (m) => `${m.slice(0, -1)}${m.endsWith('0') ? '1' : '0'}`)), 4, /was changed/],
-    ['a flipped hash', (l) => l.with(3, (l[3] ?? '').replace(/,"hash":"./, (m) => `${m.slice(0, -1)}${m.endsWith('0') ? '1' : '0'}`)), 4, /was changed/],
+    ['a flipped prev_hash', (l) => l.with(3, flip(l[3] ?? '', '"prev_hash":"')), 4, /was changed/],
+    ['a flipped hash', (l) => l.with(3, flip(l[3] ?? '', ',"hash":"')), 4, /was changed/],
     ['a deleted record', (l) => l.toSpliced(3, 1), 4, /missing: seq/],
     ['an inserted record', (l) => l.toSpliced(3, 0, '{"timestamp":"now"}'), 4, /not a record/],
     ['a duplicated record', (l) => l.toSpliced(4, 0, l[3] ?? ''), 5, /stands again/],
@@ -116,7 +121,7 @@ describe('verify', () => {
   it('finds forged, foreign and missing checkpoints', () => {
     const forged = copy();
     const lines = read(forged, 'checkpoints.jsonl');
-    write(forged, 'checkpoints.jsonl', lines.with(0, (lines[0] ?? '').replace(/"hash":"./, '"hash":"f').replace(/"hash":"ff/, '"hash":"0f')));
+    write(forged, 'checkpoints.jsonl', lines.with(0, flip(lines[0] ?? '', '"hash":"')));
     expect(verifyAudit(forged).bad).toMatchObject({ segment: 'checkpoints.jsonl', line: 1, what: expect.stringMatching(/signature/) });
     const missing = copy();
     rmSync(join(missing, 'checkpoints.jsonl'));
