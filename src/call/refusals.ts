@@ -41,6 +41,7 @@ const ROWS = {
   'receive.header_mismatch': [400, 400, -32020, 'error', false, 'Headers and body disagree.', 'Nothing; the client is wrong.'],
   'receive.version': [400, 400, -32022, 'error', false, 'This protocol version is not supported.', 'See docs/limits.md for the versions.'],
   'receive.meta': [400, 400, -32602, 'error', false, 'params._meta lacks what this protocol version requires.', 'Nothing; the client is wrong.'],
+  'receive.params': [400, 400, -32602, 'error', false, 'The params of this method are not of the right form.', 'Nothing; the client is wrong.'],
   'receive.session_required': [400, 400, -32600, 'error', false, 'Mcp-Session-Id is missing; send initialize first.', 'Nothing; the client is wrong.'],
   'receive.overloaded': [503, 503, -32603, 'error', true, 'Too many requests are being worked on. Try again shortly.', 'Raise receive.max_in_flight or add a replica.'],
   'receive.draining': [503, 503, -32603, 'error', true, 'The gateway is shutting down.', 'Nothing; it drains.'],

@@ -1,4 +1,4 @@
-import { isExactNumber } from './json-text.ts';
+import { isExactNumber, type Span } from './json-text.ts';
 
 export type Fault = 'json' | 'duplicate_key' | 'prototype_key' | 'depth' | 'keys';
 export interface Limits {
@@ -7,15 +7,11 @@ export interface Limits {
   /** How many keys one object may have; 100,000 when left out. */
   readonly maxKeys?: number;
 }
-interface Range {
-  readonly start: number;
-  readonly end: number;
-}
 interface Ranges {
-  params: Range | null;
-  arguments: Range | null;
-  inputs: Range | null;
-  result: Range | null;
+  params: Span | null;
+  arguments: Span | null;
+  inputs: Span | null;
+  result: Span | null;
 }
 
 const QUOTE = 34, COMMA = 44, MINUS = 45, ZERO = 48, NINE = 57, OPEN_ARRAY = 91, BACKSLASH = 92, CLOSE_ARRAY = 93, OPEN = 123, CLOSE = 125, SMALL_U = 117;

@@ -1,4 +1,13 @@
-import type { Inexact, Span } from './strict-json.ts';
+/** Where a value stands in the text: `text.slice(start, end)`. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+/** A number a double cannot carry: more digits than survive, overflow or underflow. `pointer` is from the root (RFC 6901). */
+export interface Inexact {
+  readonly pointer: string;
+  readonly literal: string;
+}
 
 /** True when reading the literal as a double and printing it again gives the same number (RFC 7493 section 2.2). */
 export function isExactNumber(literal: string): boolean {

@@ -1,23 +1,13 @@
 import type { Json } from '../call/json.ts';
-import { pointersAt } from './json-text.ts';
 import { type Fault, type Limits, Scan } from './json-scan.ts';
+import { type Inexact, pointersAt, type Span } from './json-text.ts';
 
-/** Where a value stands in the text: `text.slice(start, end)`. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
 /** The objects at `/params`, `/params/arguments`, `/inputs` and `/result`; null where there is none or it is not an object. */
 export interface Spans {
   readonly params: Span | null;
   readonly arguments: Span | null;
   readonly inputs: Span | null;
   readonly result: Span | null;
-}
-/** A number a double cannot carry: more digits than survive, overflow or underflow. `pointer` is from the root (RFC 6901). */
-export interface Inexact {
-  readonly pointer: string;
-  readonly literal: string;
 }
 export type StrictFault = Fault;
 export type Strict =
@@ -79,4 +69,4 @@ function charOffsets(raw: Buffer, offsets: readonly number[]): number[] {
 }
 
 export { foldKey } from './json-scan.ts';
-export { spanAt } from './json-text.ts';
+export { type Inexact, type Span, spanAt } from './json-text.ts';

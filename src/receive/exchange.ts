@@ -1,0 +1,273 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CallId, Known, Outcome, Received, SafeResult, Side } from '../call/call.ts';
+import type { Json } from '../call/json.ts';
+import type { Principal } from '../call/principal.ts';
+import type { Refusal } from '../call/refusal.ts';
+import { eventBlock } from '../lib/sse.ts';
+import { type BodyEnd, BodyReader } from './body.ts';
+import { type Asked, refusalMessage, refusalReply, type Reply, tell } from './respond.ts';
+import { aboutOf, restRefusal, restResult } from './rest.ts';
+import type { OpenStream } from './streams.ts';
+import type { Room } from './room.ts';
+
+/** How long a refused body may go on arriving before the connection is cut, and how much of it. */
+const LINGER_MS = 1_000;
+const NO_BLOCKS: Buffer[] = [];
+const NO_BYTES = Buffer.alloc(0);
+
+/** One HTTP request and its answer: the side channel of its call, and the only place that writes to the socket. */
+export class Exchange implements Side, OpenStream {
+  readonly id: CallId;
+  readonly receivedAt: number;
+  readonly door: 'mcp' | 'rest';
+  readonly server: string | null;
+  readonly res: ServerResponse;
+  /** Headers every answer on this exchange gets besides the fixed ones (CORS). */
+  extra: readonly string[] = [];
+  private readonly room: Room;
+  private call: Received | null = null;
+  private readonly abort = new AbortController();
+  private isSse = false;
+  private isDetached = false;
+  private isGone = false;
+  private isCut = false;
+  private isCounted = false;
+  private body: BodyReader | null = null;
+  private writtenAt = 0;
+  /** Events that came before the answer to `initialize`, which alone knows the session id for the headers. */
+  private early: Buffer[] = NO_BLOCKS;
+
+  constructor(room: Room, res: ServerResponse, id: CallId, door: 'mcp' | 'rest', server: string | null) {
+    this.room = room;
+    this.res = res;
+    this.id = id;
+    this.receivedAt = room.deps.clock.now();
+    this.door = door;
+    this.server = server;
+  }
+
+  get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+  /** Streams are not counted among the requests in flight: they stay for hours. */
+  get isStream(): boolean {
+    const message = this.call?.message;
+    return message !== undefined && (message.kind === 'stream' || message.method === 'subscriptions/listen');
+  }
+  readonly principal = (): Principal | null => this.known?.principal ?? null;
+  readonly sessionId = (): string | null => (this.call?.message.kind === 'stream' ? (this.known?.session?.id ?? null) : null);
+  get resumes(): boolean {
+    return this.call?.lastEventId != null;
+  }
+  readonly lastWriteAt = (): number => this.writtenAt;
+  /** The stages add their facts to the record of the call, so what they found can be read here. */
+  private get known(): Known | null {
+    return this.call;
+  }
+
+  /** Counts this request among those in flight, until it ends, proves to be a stream, or its client goes away while sending. */
+  enter(): void {
+    this.isCounted = true;
+    this.room.load.inFlight++;
+  }
+  private leave(): void {
+    if (this.isCounted) this.room.load.inFlight--;
+    this.isCounted = false;
+    this.room.ended();
+  }
+
+  /** Reads the body; `done` is not called when the client goes away meanwhile. */
+  read(req: IncomingMessage, length: number, done: (end: BodyEnd) => void): void {
+    if (length === 0) return done(NO_BYTES);
+    const { config, load } = this.room;
+    this.body = new BodyReader(req, load, { maxBytes: config.max_bytes, maxTotal: config.max_body_total_bytes }, length, done);
+  }
+
+  /** Hands the call to the corridor and writes what comes out. */
+  run(call: Received): void {
+    this.call = call;
+    this.body = null;
+    if (this.isStream) this.leave();
+    this.room.deps.handle(call).then(this.finish, (thrown: unknown) => this.finish({ effect: 'unknown', refusal: { code: 'gateway.bug', note: String(thrown) } }));
+  }
+
+  /** The client is gone. In the modern era, and for streams, that is a cancellation; in the legacy eras only the notification is. */
+  readonly gone = (): void => {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.room.streams.delete(this);
+    if (this.body !== null) {
+      this.body.release();
+      this.leave();
+    }
+    if (this.call !== null && !this.res.writableEnded && (this.call.era === 'modern' || this.isStream)) this.abort.abort();
+  };
+
+  readonly event = (block: Buffer): boolean => {
+    const call = this.call;
+    if (this.isGone || this.isDetached || call === null) return false;
+    if (call.door === 'rest') return true; // one answer, no stream: nobody to tell
+    if (call.message.method === 'initialize' && !this.isSse) return this.keepEarly(block);
+    if (!this.isSse) this.openStream(200, null);
+    return block.length === 0 || this.write(block);
+  };
+
+  readonly write = (block: Buffer): boolean => {
+    if (this.isGone || !this.isSse) return false;
+    this.writtenAt = this.room.deps.clock.monotonic();
+    this.res.write(block);
+    // A reader that does not read would have us keep everything for it (CWE-770, slow read).
+    if (this.res.writableLength <= this.room.config.max_buffered_bytes) return true;
+    this.room.deps.log('a reader was too slow', { correlation_id: this.id });
+    this.res.destroy();
+    this.gone();
+    return false;
+  };
+
+  readonly detached = (): void => {
+    if (this.isGone || this.isDetached) return;
+    if (!this.isSse) this.openStream(200, null);
+    this.isDetached = true;
+    this.room.streams.delete(this);
+    this.res.end();
+  };
+
+  readonly cut = (): void => {
+    this.isCut = true;
+    this.abort.abort();
+    this.room.streams.delete(this);
+    this.isGone = true;
+    this.res.end();
+  };
+
+  /** A refusal before the corridor: recorded first (no record, no answer), then told. */
+  async refuse(refusal: Refusal, asked: Partial<Asked> = {}, data?: Json, more: readonly string[] = []): Promise<void> {
+    const { deps, config } = this.room;
+    let shown = refusal;
+    try {
+      await deps.refuse({ id: this.id, receivedAt: this.receivedAt, door: this.door, server: this.server !== null && deps.serverExists(this.server) ? this.server : null, remoteAddress: this.res.req.socket.remoteAddress ?? '', refusal });
+    } catch (thrown) {
+      deps.log('a refusal could not be recorded', { correlation_id: this.id, fault: String(thrown) });
+      shown = { code: 'audit.unavailable', effect: 'none' };
+    }
+    this.leave();
+    if (this.isGone) return;
+    const reply =
+      this.door === 'rest'
+        ? restRefusal({ id: this.id, caller: null, tool: null, latencyMs: deps.clock.now() - this.receivedAt }, shown, config.resource_metadata_url)
+        : refusalReply({ id: this.id, door: 'mcp', era: 'legacy', method: '', rpcId: null, ...asked }, shown, config.resource_metadata_url, data);
+    this.send(more.length === 0 ? reply : { ...reply, headers: [...reply.headers, ...more] });
+  }
+
+  private readonly finish = (outcome: Outcome): void => {
+    const call = this.call;
+    if (call === null) return;
+    this.room.streams.delete(this);
+    this.leave();
+    if (call.door === 'rest') this.finishRest(call, outcome);
+    else if ('result' in outcome) this.finishResult(outcome.result);
+    else this.finishRefusal(call, outcome.refusal);
+  };
+
+  private finishRest(call: Received, outcome: Outcome): void {
+    if (this.isGone) return;
+    const about = aboutOf(call, this.room.deps.clock.now() - this.receivedAt);
+    const metadata = this.room.config.resource_metadata_url;
+    const reply = 'result' in outcome ? restResult(about, outcome.result) : restRefusal(about, outcome.refusal, metadata);
+    this.send(reply ?? restRefusal(about, { code: 'gateway.bug' }, metadata));
+  }
+
+  private finishResult(result: SafeResult): void {
+    if (result.bytes.length === 0) this.finishEmpty(result);
+    else if (this.isGone || this.isDetached) this.handOver(result.event ?? eventBlock(result.bytes));
+    else if (this.isSse) this.res.end(result.event ?? eventBlock(result.bytes));
+    else if (result.event !== null || this.early !== NO_BLOCKS) {
+      const last = result.event ?? eventBlock(result.bytes);
+      this.sendHead(result.status, SSE, result.session?.id ?? null, null);
+      this.res.end(this.early === NO_BLOCKS ? last : Buffer.concat([...this.early, last]));
+    } else {
+      this.sendHead(result.status, JSON_TYPE, result.session?.id ?? null, result.bytes.length);
+      this.res.end(result.bytes);
+    }
+  }
+
+  /** 202 for what needs no answer, the end of streams, statuses without a body. */
+  private finishEmpty(result: SafeResult): void {
+    if (this.isGone || this.isDetached) return;
+    if (this.isSse) return void this.res.end();
+    this.sendHead(result.status, result.status === 405 ? ['allow', 'POST'] : NOTHING, null, result.status === 204 ? null : 0);
+    this.res.end();
+  }
+
+  private finishRefusal(call: Received, refusal: Refusal): void {
+    const asked: Asked = { id: call.id, door: 'mcp', era: call.era, method: call.message.method, rpcId: call.message.kind === 'request' ? call.message.rpcId : null };
+    if (!this.isSse && !this.isGone) return this.send(refusalReply(asked, refusal, this.room.config.resource_metadata_url));
+    if (this.isGone && !this.isDetached && !this.isSse) return;
+    if (asked.rpcId === null || this.isStream) return void (this.isGone || this.res.end()); // nobody waits for an answer to an id
+    const block = eventBlock(refusalMessage(asked, tell(refusal, 'mcp', asked.method)));
+    if (this.isGone || this.isDetached) this.handOver(block);
+    else this.res.end(block);
+  }
+
+  /** The answer's own stream has ended: legacy clients come back for it with a GET (MCP 2025-11-25 "Resumability"). */
+  private handOver(block: Buffer): void {
+    const session = this.known?.session ?? null;
+    if (session === null || this.isCut || !this.isSse || this.isStream || this.call?.era !== 'legacy') return;
+    this.room.streams.deliver(session.id, block);
+  }
+
+  private keepEarly(block: Buffer): boolean {
+    if (this.early === NO_BLOCKS) this.early = [];
+    if (this.early.length >= 64 || block.length > 65_536) return false;
+    this.early.push(block);
+    return true;
+  }
+
+  private openStream(status: number, session: string | null): void {
+    this.isSse = true;
+    this.writtenAt = this.room.deps.clock.monotonic();
+    this.sendHead(status, SSE, session, null);
+    this.room.streams.add(this);
+    this.res.flushHeaders();
+  }
+
+  private send(reply: Reply): void {
+    this.sendHead(reply.status, reply.headers, null, reply.body.length);
+    if (this.res.shouldKeepAlive || this.res.req.complete) this.res.end(reply.body);
+    else this.linger(reply.body);
+  }
+
+  /** The fixed list: nothing of a server's or a client's headers is ever copied here (CWE-113, CWE-200). */
+  private sendHead(status: number, headers: readonly string[], session: string | null, length: number | null): void {
+    const out = ['cache-control', 'no-store', 'x-content-type-options', 'nosniff', 'x-correlation-id', this.id, ...headers];
+    if (length !== null) out.push('content-length', String(length));
+    if (session !== null && this.call?.era === 'legacy') out.push('mcp-session-id', session);
+    if (this.extra.length > 0) out.push(...this.extra);
+    if (this.room.load.isDraining) this.res.shouldKeepAlive = false;
+    this.res.writeHead(status, out);
+  }
+
+  /**
+   * The answer to a body that is still arriving. Closing at once would reset the connection and the client would never read why;
+   * so the answer goes out whole, a little more is read and dropped, then the connection ends.
+   */
+  private linger(body: Buffer): void {
+    const req: IncomingMessage = this.res.req;
+    this.res.write(body);
+    const end = (): void => {
+      clearTimeout(timer);
+      this.res.end();
+    };
+    const timer = setTimeout(() => req.destroy(), LINGER_MS);
+    let dropped = 0;
+    req.removeAllListeners('data').on('data', (chunk: Buffer) => {
+      dropped += chunk.length;
+      if (dropped > this.room.config.max_bytes) req.destroy();
+    });
+    req.once('end', end).once('close', end).resume();
+  }
+}
+
+const JSON_TYPE: readonly string[] = ['content-type', 'application/json'];
+const SSE: readonly string[] = ['content-type', 'text/event-stream', 'x-accel-buffering', 'no'];
+const NOTHING: readonly string[] = [];

@@ -1,0 +1,184 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { CallId, Message, Received } from '../call/call.ts';
+import { newId } from '../lib/ids.ts';
+import { allowOf, judgeArrival } from './arrive.ts';
+import { listenFault, type ReceiveConfig } from './config.ts';
+import { corsHeaders, isPreflight, preflight } from './cors.ts';
+import { Exchange } from './exchange.ts';
+import { type Heads, readHeaders } from './headers.ts';
+import { probe } from './health.ts';
+import { LEGACY_VERSIONS, spokenOf, UNSAID_VERSION } from './ladder.ts';
+import { isObject, readMessage } from './message.ts';
+import { createOriginGuard } from './origin.ts';
+import { readToolCall, REST_VERSION } from './rest.ts';
+import type { ReceiveDeps, Room } from './room.ts';
+import { routeOf } from './route.ts';
+import { createServer } from './server.ts';
+import { StreamRegistry } from './streams.ts';
+
+export { listenFault, type ReceiveConfig, receiveConfig } from './config.ts';
+export { LEGACY_VERSIONS, MODERN_VERSIONS } from './ladder.ts';
+export { refusalTable } from './refusal-table.ts';
+export type { EarlyRefusal, ReceiveDeps } from './room.ts';
+
+/** The door. Bytes on a socket become one parsed call; what the corridor says becomes the answer. */
+export interface Receive {
+  /** Starts to accept. Rejects when the address is taken, or when it would carry credentials in the clear. */
+  readonly listen: () => Promise<{ readonly host: string; readonly port: number; readonly url: string }>;
+  /** Takes nothing new (503), lets what runs end for `graceMs`, then closes every connection. */
+  readonly drain: (graceMs: number) => Promise<void>;
+  /** Revocation: closes the open streams of this principal at once. */
+  readonly closeStreams: (principalId: string) => void;
+}
+
+export function createReceive(config: ReceiveConfig, deps: ReceiveDeps): Receive {
+  let idle: (() => void) | null = null;
+  const room: Room = {
+    config, deps,
+    guard: createOriginGuard(config),
+    load: { isDraining: false, inFlight: 0, bodyBytes: 0 },
+    streams: new StreamRegistry(deps.clock, deps.stillValid, config.keepalive_ms),
+    ended: () => idle?.(),
+  };
+  let server: Server | null = null;
+  return {
+    listen: async () => {
+      const wrong = listenFault(config);
+      if (wrong !== null) throw new Error(`receive.host: ${wrong}`);
+      server = await createServer(room, (req, res, expects) => arrive(room, req, res, expects));
+      return await listening(server, config);
+    },
+    drain: async (graceMs) => {
+      room.load.isDraining = true;
+      server?.close();
+      server?.closeIdleConnections();
+      room.streams.closeOpenEnded();
+      if (room.load.inFlight > 0) {
+        await new Promise<void>((done) => {
+          const timer = setTimeout(done, graceMs);
+          idle = () => {
+            if (room.load.inFlight > 0) return;
+            clearTimeout(timer);
+            setImmediate(done); // the last answer is still on its way to the socket
+          };
+        });
+      }
+      server?.closeAllConnections();
+    },
+    closeStreams: (principalId) => room.streams.closeOf(principalId),
+  };
+}
+
+function listening(server: Server, config: ReceiveConfig): Promise<{ host: string; port: number; url: string }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.host.replace(/^\[(.*)\]$/, '$1'), () => {
+      server.off('error', reject);
+      const { address, port, family } = server.address() as AddressInfo; // a TCP listener has one
+      const shown = family === 'IPv6' ? `[${address}]` : address;
+      resolve({ host: address, port, url: config.public_url ?? `${config.tls === null ? 'http' : 'https'}://${shown}:${port}` });
+    });
+  });
+}
+
+/** One request: judged by its head, then by its body, then handed to the corridor. `expects`: it waits for `100 Continue`. */
+function arrive(room: Room, req: IncomingMessage, res: ServerResponse, expects: 'continue' | 'other' | null): void {
+  const { guard, load, config } = room;
+  const route = routeOf(req.url ?? '');
+  const heads = readHeaders(req.rawHeaders);
+  const method = req.method ?? '';
+  if (route.to === 'health' || route.to === 'ready') return probe(room, route.to, method, heads, res);
+  const exchange = new Exchange(room, res, newId() as CallId, route.to === 'rest' ? 'rest' : 'mcp', route.to === 'mcp' ? route.server : null); // the mint of call ids
+  res.on('close', exchange.gone);
+  if (guard.isListed(heads.origin)) {
+    if (guard.hostAllowed(heads.host) && isPreflight(method, heads)) return preflight(res, heads);
+    exchange.extra = corsHeaders(heads);
+  }
+  const refusal = expects === 'other' ? ({ code: 'receive.headers', note: 'an Expect we do not know' } as const) : judgeArrival(method, route, heads, guard, load, config);
+  if (refusal !== null) {
+    // Not reading a body that was announced, or waiting for one that may not come, would take it for the next request (CWE-444).
+    if (expects !== null || hasUnreadBody(heads)) res.shouldKeepAlive = false;
+    return void exchange.refuse(refusal, undefined, undefined, refusal.code === 'receive.method' ? ['allow', allowOf(route)] : []);
+  }
+  exchange.enter();
+  if (method !== 'POST') return void openOrEnd(exchange, method, heads, req);
+  if (expects === 'continue') res.writeContinue();
+  exchange.read(req, heads.contentLength === null ? (heads.transferEncoding === null ? 0 : -1) : Number(heads.contentLength), (end) => {
+    if (typeof end === 'string') {
+      res.shouldKeepAlive = false;
+      return void exchange.refuse(end === 'too_large' ? { code: 'receive.too_large' } : { code: 'receive.overloaded', retryAfterMs: 1000 });
+    }
+    if (route.to === 'rest') toolCall(room, exchange, end, heads, req);
+    else mcpMessage(room, exchange, end, heads, req);
+  });
+}
+
+/** More than fits into the socket's own buffers: reading it to the end only to drop it would be work for a stranger. */
+const hasUnreadBody = (heads: Heads): boolean => heads.transferEncoding !== null || Number(heads.contentLength ?? 0) > 65_536;
+
+function mcpMessage(room: Room, exchange: Exchange, bytes: Buffer, heads: Heads, req: IncomingMessage): void {
+  const read = readMessage(bytes, { maxDepth: room.config.max_depth, maxKeys: room.config.max_keys });
+  if ('refusal' in read) return void exchange.refuse(read.refusal, { rpcId: read.rpcId });
+  const { message } = read;
+  const spoken = spokenOf(message, heads);
+  if ('refusal' in spoken) return void exchange.refuse(spoken.refusal, { rpcId: message.kind === 'request' ? message.rpcId : null }, spoken.data);
+  exchange.run(received(exchange, message, heads, req, spoken.era, spoken.version));
+}
+
+function toolCall(room: Room, exchange: Exchange, bytes: Buffer, heads: Heads, req: IncomingMessage): void {
+  const read = readToolCall(bytes, { maxDepth: room.config.max_depth, maxKeys: room.config.max_keys }, exchange.id);
+  if ('refusal' in read) return void exchange.refuse(read.refusal);
+  exchange.run(received(exchange, read.message, heads, req, 'modern', REST_VERSION));
+}
+
+const NOTHING = Buffer.alloc(0);
+/** GET opens a stream, DELETE ends a session: acts of the legacy eras only (MCP 2026-07-28: POST is the one method). */
+function openOrEnd(exchange: Exchange, method: string, heads: Heads, req: IncomingMessage): void {
+  const version = heads.version ?? UNSAID_VERSION;
+  if (!LEGACY_VERSIONS.includes(version as never)) {
+    return void exchange.refuse({ code: 'receive.method', note: `${method} with another version header` }, undefined, undefined, ['allow', 'POST']);
+  }
+  const message: Message = {
+    kind: method === 'GET' ? 'stream' : 'end', method: method === 'GET' ? '$stream' : '$end',
+    rpcId: null, params: {}, bytes: NOTHING, text: '', argumentsText: '{}', inexact: [],
+  };
+  exchange.run(received(exchange, message, heads, req, 'legacy', version));
+}
+
+function received(exchange: Exchange, message: Message, heads: Heads, req: IncomingMessage, era: Received['era'], version: string): Received {
+  const isLegacy = era === 'legacy';
+  return {
+    id: exchange.id,
+    receivedAt: exchange.receivedAt,
+    door: exchange.door,
+    server: exchange.server,
+    era,
+    version,
+    message,
+    name: nameOf(message),
+    // A modern client has no session; what it sends under that name is ignored (MCP 2026-07-28 Streamable HTTP).
+    sessionId: isLegacy ? heads.sessionId : null,
+    lastEventId: isLegacy ? heads.lastEventId : null,
+    mirrored: heads.mirrored,
+    presented: { authorization: heads.authorization, apiKey: heads.apiKey, remoteAddress: req.socket.remoteAddress ?? '' },
+    modelRequestId: modelRequestIdOf(message, heads),
+    signal: exchange.signal,
+    side: exchange,
+  };
+}
+
+function nameOf(message: Message): string | null {
+  const { method, params } = message;
+  if (method === 'tools/call' || method === 'prompts/get') return textOf(params['name']);
+  return method.startsWith('resources/') ? textOf(params['uri']) : null;
+}
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+
+/** An assertion of the client, of bounded length; where it is not one line of plain text it is nothing. */
+function modelRequestIdOf(message: Message, heads: Heads): string | null {
+  const meta = message.params['_meta'];
+  const said = (isObject(meta) ? textOf(meta['sallyport/modelRequestId']) : null) ?? heads.modelRequestId;
+  return said !== null && /^[\x21-\x7e]{1,256}$/.test(said) ? said : null;
+}
+

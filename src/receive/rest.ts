@@ -1,0 +1,64 @@
+import type { CallId, Known, Message, SafeResult } from '../call/call.ts';
+import type { Refusal } from '../call/refusal.ts';
+import { spanAt } from '../lib/strict-json.ts';
+import { type BodyLimits, isObject, readJson } from './message.ts';
+import { refusalHeaders, type Reply, tell } from './respond.ts';
+
+/** The revision that calls through this door speak: they are stateless, as the modern era is. */
+export const REST_VERSION = '2026-07-28';
+
+/** The body of `POST /tool`, `{"tool": "server__name", "inputs": {…}}`, as the call it stands for; or why not. */
+export function readToolCall(bytes: Buffer, limits: BodyLimits, id: CallId): { readonly message: Message } | { readonly refusal: Refusal } {
+  const json = readJson(bytes, limits);
+  if ('refusal' in json) return json;
+  const { text, strict } = json;
+  const body = strict.value;
+  if (!isObject(body)) return wrong('not an object');
+  for (const key in body) if (key !== 'tool' && key !== 'inputs') return wrong('a key that is neither tool nor inputs');
+  const tool = body['tool'];
+  const inputs = body['inputs'] ?? {};
+  if (typeof tool !== 'string' || tool === '') return wrong('tool is not a text');
+  if (!isObject(inputs) || body['inputs'] === null) return wrong('inputs is not an object');
+  const span = strict.spans.inputs;
+  return {
+    message: {
+      kind: 'request', method: 'tools/call', rpcId: id, params: { name: tool, arguments: inputs }, bytes, text,
+      argumentsText: span === null ? '{}' : text.slice(span.start, span.end),
+      inexact: strict.inexact.map((n) => ({ pointer: n.pointer.replace(/^\/inputs/, '/arguments'), literal: n.literal })),
+    },
+  };
+}
+const wrong = (note: string): { readonly refusal: Refusal } => ({
+  refusal: { code: 'receive.message', tell: 'Send {"tool": "server__name", "inputs": {…}} and nothing else.', note },
+});
+
+/** What the envelope says about the call, besides its result. */
+export interface About {
+  readonly id: CallId;
+  readonly caller: string | null;
+  readonly tool: string | null;
+  readonly latencyMs: number;
+}
+/** The names are the caller's own and the principal's: never the target's, which would tell a hidden tool from an unknown one. */
+export const aboutOf = (known: Known, latencyMs: number): About => ({ id: known.id, caller: known.principal?.caller ?? null, tool: known.name, latencyMs });
+
+export function restRefusal(about: About, refusal: Refusal, metadataUrl: string | null): Reply {
+  const told = tell(refusal, 'rest', 'tools/call');
+  const result = `{"code":"${told.code}","message":${JSON.stringify(told.message)},"retryable":${told.retryable}}`;
+  return { status: told.status, headers: refusalHeaders(told, refusal, metadataUrl), body: envelope('error', result, about, []) };
+}
+
+/** The tool's result, its text exactly as inspected; a JSON-RPC error of the server becomes `status: "error"` with that error. */
+export function restResult(about: About, result: SafeResult): Reply | null {
+  const text = result.bytes.toString('utf8');
+  const ok = text === '' ? null : spanAt(text, ['result']);
+  const span = ok ?? (text === '' ? null : spanAt(text, ['error']));
+  if (span === null) return null;
+  const status = ok !== null && result.success ? 'ok' : 'error';
+  return { status: result.status, headers: ['content-type', 'application/json'], body: envelope(status, text.slice(span.start, span.end), about, result.warnings) };
+}
+
+function envelope(status: 'ok' | 'error', result: string, about: About, warnings: readonly string[]): Buffer {
+  const metadata = JSON.stringify({ caller: about.caller, tool: about.tool, latency_ms: about.latencyMs, correlation_id: about.id });
+  return Buffer.from(`{"status":"${status}","result":${result},"metadata":${metadata},"warnings":${JSON.stringify(warnings)}}`);
+}

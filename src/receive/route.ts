@@ -1,0 +1,29 @@
+/** The doors of the gateway. */
+export type Route =
+  | { readonly to: 'mcp'; readonly server: string | null }
+  | { readonly to: 'rest' | 'health' | 'ready' }
+  | { readonly to: 'nowhere'; readonly why: 'path' | 'query' };
+
+const AGGREGATE: Route = { to: 'mcp', server: null };
+const REST: Route = { to: 'rest' };
+const HEALTH: Route = { to: 'health' };
+const READY: Route = { to: 'ready' };
+const UNKNOWN: Route = { to: 'nowhere', why: 'path' };
+const QUERY: Route = { to: 'nowhere', why: 'query' };
+const SERVER = /^\/s\/([A-Za-z0-9][A-Za-z0-9._-]{0,63})\/mcp$/;
+
+/**
+ * Compares the request target exactly: no decoding, no dots, no second spelling of any path, so that no two programs can see two
+ * paths in one (CWE-22, CWE-647). A query is refused: a credential in it would be written into logs along the way
+ * (MCP authorization, "access tokens in the URI query string").
+ */
+export function routeOf(target: string): Route {
+  if (target === '/mcp') return AGGREGATE;
+  if (target === '/tool') return REST;
+  if (target === '/health') return HEALTH;
+  if (target === '/ready') return READY;
+  const server = SERVER.exec(target)?.[1];
+  if (server !== undefined) return { to: 'mcp', server };
+  const query = target.indexOf('?');
+  return query > 0 && routeOf(target.slice(0, query)).to !== 'nowhere' ? QUERY : UNKNOWN;
+}
