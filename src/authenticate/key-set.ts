@@ -61,12 +61,28 @@ function readJwk(candidate: unknown, allowed: readonly Algorithm[]): VerifyKey |
   if (algorithms.length === 0) return { fault: null };
   try {
     const key = createPublicKey({ key: publicPart(data), format: 'jwk' });
-    const bits = key.asymmetricKeyDetails?.modulusLength;
-    if (key.asymmetricKeyType === 'rsa' && (bits === undefined || bits < 2_048)) return { fault: 'an RSA key below 2048 bits' }; // RFC 7518 section 3.3
+    const weak = key.asymmetricKeyType === 'rsa' ? rsaWeakness(key, data.n ?? '') : null;
+    if (weak !== null) return { fault: weak };
     return { print: sha256(JSON.stringify(publicPart(data))), kid: data.kid ?? null, algorithms: new Set(algorithms), key };
   } catch {
     return { fault: 'cannot be read as a public key' };
   }
+}
+
+function rsaWeakness(key: KeyObject, n: string): string | null {
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
+  if (modulusLength < 2_048) return 'an RSA key below 2048 bits'; // RFC 7518 section 3.3
+  // With e = 1 every text is its own signature; with e = 3 sloppy padding checks were forged (CVE-2006-4339).
+  if (publicExponent < 65_537n) return 'an RSA key with an exponent below 65537';
+  return isRoca(BigInt(`0x${Buffer.from(n, 'base64url').toString('hex')}`)) ? 'an RSA key that can be factored (CVE-2017-15361, ROCA)' : null;
+}
+/** Primes by which the residues of ROCA moduli all lie among the powers of 65537: by chance, once in many millions of keys. */
+const ROCA_PRIMES = [3, 5, 7, 11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+const isRoca = (modulus: bigint): boolean => ROCA_PRIMES.every((prime) => powersOf65537(prime).has(Number(modulus % BigInt(prime))));
+function powersOf65537(prime: number): Set<number> {
+  const powers = new Set<number>();
+  for (let power = 1; !powers.has(power); power = (power * (65_537 % prime)) % prime) powers.add(power);
+  return powers;
 }
 
 /** What the key itself admits, narrowed by its own `alg`: a key for RS256 never verifies PS256 (RFC 8725 section 3.1). */

@@ -1,14 +1,16 @@
 import type { Json, JsonObject } from '../call/json.ts';
 import { parseStrict } from '../lib/strict-json.ts';
 
-/** A JWS in compact form, taken apart but not believed yet. */
-export interface TokenParts {
+/** A JWS in compact form: its header read, nothing believed yet. */
+export interface Signed {
   readonly alg: string;
   /** Lower case, without `application/` (RFC 7515 section 4.1.9); `jwt` when the header has none. */
   readonly typ: string;
   readonly kid: string | null;
-  readonly claims: JsonObject;
+  /** The payload as it stands in the token. */
+  readonly body: string;
 }
+export type TokenParts = Signed & { readonly claims: JsonObject };
 export interface Malformed {
   readonly malformed: string;
 }
@@ -23,6 +25,13 @@ const LIMITS = { maxDepth: 16, maxKeys: 256 };
 
 /** Takes a token apart, strictly: what two parsers could read differently is malformed (RFC 8725 section 2.4, 3.2). */
 export function takeApart(token: string): TokenParts | Malformed {
+  const signed = readSigned(token);
+  if ('malformed' in signed) return signed;
+  const payload = readObject(signed.body);
+  return 'malformed' in payload ? { malformed: `payload: ${payload.malformed}` } : { ...signed, claims: payload.object };
+}
+
+export function readSigned(token: string): Signed | Malformed {
   const parts = token.split('.', 5);
   const [head, body, signature] = parts;
   // Five parts are a JWE, which nobody here can open.
@@ -36,9 +45,7 @@ export function takeApart(token: string): TokenParts | Malformed {
   if (typeof alg !== 'string') return { malformed: 'header: alg is no text' };
   if (typeof typ !== 'string' || typ.length > 64) return { malformed: 'header: typ is no text' };
   if (kid !== null && (typeof kid !== 'string' || kid.length > 256)) return { malformed: 'header: kid is no text or too long' };
-  const payload = readObject(body);
-  if ('malformed' in payload) return { malformed: `payload: ${payload.malformed}` };
-  return { alg, typ: normalType(typ), kid, claims: payload.object };
+  return { alg, typ: normalType(typ), kid, body };
 }
 export const normalType = (typ: string): string => typ.toLowerCase().replace(/^application\//, '');
 
