@@ -30,7 +30,7 @@ export function checkText<S extends z.ZodType>(text: string, file: string, rules
   const source = readYaml(text);
   const value = source.value ?? {};
   const parsed = z.safeParse(rules.schema, value, { error: unsaid });
-  const found = parsed.success ? [] : withoutMeant(parsed.error.issues.flatMap((issue) => draftsOf(issue, { schema: rules.schema, value })));
+  const found = parsed.success ? [] : withoutEchoes(parsed.error.issues.flatMap((issue) => draftsOf(issue, { schema: rules.schema, value })), source.faults);
   const bad = new Set([...found, ...source.faults].map((draft) => draft.path[0]));
   const secret = secretDrafts(value, rules);
   const look: Look = (ref) => {
@@ -41,13 +41,14 @@ export function checkText<S extends z.ZodType>(text: string, file: string, rules
   const cross = source.brokenAt === null ? rules.cross.filter((check) => !bad.has(undefined) && check.needs.every((room) => !bad.has(room))).flatMap((check) => check.find(ok, look)) : [];
   const drafts = [...source.faults, ...[...found, ...secret, ...cross].filter((draft) => isSure(draft, source))];
   if (drafts.length === 0 && parsed.success) return { ok: true, config: deepFreeze(parsed.data) };
-  return { ok: false, faults: finish(drafts, source, file, literals(value, rules.schema)) };
+  return { ok: false, faults: finish(drafts, source, file, { schema: rules.schema, literals: literals(value, rules.schema) }) };
 }
 
-/** A mistyped required key is one fault, not two. */
-function withoutMeant(drafts: readonly Draft[]): Draft[] {
+/** A mistyped required key is one fault, not two; so is a value that could not be read. */
+function withoutEchoes(drafts: readonly Draft[], form: readonly Draft[]): Draft[] {
   const meant = new Set(drafts.flatMap((draft) => (draft.meant ? [placeOf(draft.meant)] : [])));
-  return drafts.filter((draft) => draft.missing !== true || !meant.has(placeOf(draft.path)));
+  const lost = new Set(form.filter((draft) => draft.lost === true).map((draft) => placeOf(draft.path)));
+  return drafts.filter((draft) => !(draft.missing === true && meant.has(placeOf(draft.path))) && !lost.has(placeOf(draft.path)));
 }
 
 /** The rooms that are sound, for the rules that need only those; the others stand at their defaults and are not looked at. */
@@ -94,21 +95,38 @@ function literals(value: unknown, schema: z.ZodType): readonly string[] {
 /** A reference is wanted there, or nobody knows the key and it sounds like one under which people write secrets. */
 const mayHoldSecret = (schema: z.ZodType, path: Path): boolean => isSecretAt(schema, path, true) || (looksSecret(path) && schemasAt(schema, path).length === 0);
 
-function finish(drafts: readonly Draft[], source: Source, file: string, hidden: readonly string[]): readonly ConfigFault[] {
-  const hide = (text: string): string => clean(hidden.reduce((left, literal) => left.replaceAll(literal, '…'), text));
-  const faults = new Map<string, ConfigFault>();
-  for (const draft of drafts) {
-    const { line, col } = source.lines.linePos(offsetOf(draft, source));
-    const fault = { file, line: Math.max(line, 1), column: Math.max(col, 1), path: hidePath(draft.path, hidden), wrong: hide(draft.wrong), mend: hide(draft.mend) };
-    faults.set(`${fault.line}:${fault.column}:${fault.path}:${fault.wrong}`, fault);
-  }
-  const all = [...faults.values()].toSorted((a, b) => a.line - b.line || a.column - b.column || (a.path < b.path ? -1 : 1));
-  const last = all[MAX_FAULTS - 1];
-  if (all.length <= MAX_FAULTS || last === undefined) return all;
-  return [...all.slice(0, MAX_FAULTS), { ...last, path: '(file)', wrong: `and ${all.length - MAX_FAULTS} more faults`, mend: '# mend the first ones and check again' }];
+/** What no fault may show. */
+interface Hidden {
+  readonly schema: z.ZodType;
+  readonly literals: readonly string[];
 }
-const hidePath = (path: Path, hidden: readonly string[]): string =>
-  formatPath(path.map((part) => (typeof part === 'string' && hidden.includes(part) ? '…' : part)));
+function finish(drafts: readonly Draft[], source: Source, file: string, hidden: Hidden): readonly ConfigFault[] {
+  const hide = (text: string): string => clean(hidden.literals.reduce((left, literal) => left.replaceAll(literal, '…'), text));
+  const placed = drafts.map((draft) => ({ draft, offset: offsetOf(draft, source) })).toSorted((a, b) => a.offset - b.offset);
+  const faults = new Map<string, ConfigFault>();
+  for (const { draft, offset } of placed.slice(0, MAX_FAULTS)) {
+    const { line, col } = source.lines.linePos(offset);
+    const path = hidePath(draft.path.length === 0 && draft.offset !== undefined ? pathAt(offset, source) : draft.path, hidden);
+    const fault = { file, line: Math.max(line, 1), column: Math.max(col, 1), path, wrong: hide(draft.wrong), mend: hide(draft.mend) };
+    faults.set(`${line}:${col}:${path}:${fault.wrong}`, fault);
+  }
+  const all = [...faults.values()];
+  const last = all.at(-1);
+  if (placed.length <= MAX_FAULTS || last === undefined) return all;
+  return [...all, { ...last, path: '(file)', wrong: `and ${placed.length - MAX_FAULTS} more faults`, mend: '# mend the first ones and check again' }];
+}
+/** The value that a place in the text belongs to: that of the last key before it. */
+function pathAt(offset: number, source: Source): Path {
+  let best = '[]';
+  let at = -1;
+  for (const [path, { key }] of source.places) if (key <= offset && key > at) [best, at] = [path, key];
+  return JSON.parse(best) as Path; // written by placeOf
+}
+/** A path to be shown: parts that hold a literal, or that nobody knows and that are no plain word (`{secret:hunter2}`), are left out. */
+function hidePath(path: Path, { schema, literals }: Hidden): string {
+  const isOdd = (part: string, index: number): boolean => !/^[A-Za-z_][\w.-]{0,63}$/.test(part) && schemasAt(schema, path.slice(0, index + 1)).length === 0;
+  return formatPath(path.map((part, index) => (typeof part === 'string' && (literals.includes(part) || isOdd(part, index)) ? '…' : part)));
+}
 
 /** The offset of what the draft is about; of the nearest parent that stands in the file when it is about something missing. */
 function offsetOf(draft: Draft, source: Source): number {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { compileGlob } from '../lib/glob.ts';
 import { looksLikeRef } from '../secrets/index.ts';
 import type { CrossCheck, Look } from './check.ts';
 import { yamlLine } from './example.ts';
@@ -42,6 +43,19 @@ function stranger(path: Path, glob: string, servers: readonly string[]): Draft {
   return { path, wrong: `can match no tool: tools are named \`server__tool\` and the servers are ${listed(servers)}`, mend, on: isKey ? 'key' : 'value' };
 }
 const listed = (names: readonly string[]): string => (names.length > 8 ? `${names.slice(0, 8).join(', ')}, …` : names.join(', '));
+
+/** A rule for servers that do not exist; in a deny it is a hole. */
+function strangeServers(config: Config): Draft[] {
+  const servers = Object.keys(config.dispatch.servers);
+  if (servers.length === 0) return [];
+  return config.authorize.rules.flatMap((rule, at) =>
+    (rule.servers ?? []).flatMap((glob, i) => {
+      if (servers.some(compileGlob(glob))) return [];
+      const path = ['authorize', 'rules', at, 'servers', i];
+      return [{ path, wrong: `matches no server; the servers are ${listed(servers)}`, mend: yamlLine(path, nearest(glob, servers) ?? servers[0]) }];
+    }),
+  );
+}
 
 /** A setting for a server that does not exist guards nothing. */
 function unknownServers(path: Path, names: (config: Config) => readonly string[]): Check['find'] {
@@ -108,7 +122,9 @@ const envName = (path: Path): string => path.filter((part) => typeof part === 's
 export const CROSS: readonly Check[] = [
   { needs: ['dispatch', 'authenticate'], find: strangers(keyGlobs) },
   { needs: ['dispatch', 'authorize'], find: strangers((config) => [...ruleGlobs(config), ...recordGlobs(['authorize', 'tools'], config.authorize.tools)]) },
+  { needs: ['dispatch', 'authorize'], find: strangeServers },
   { needs: ['dispatch', 'resolve'], find: strangers((config) => recordGlobs(['resolve', 'tools'], config.resolve.tools)) },
+  { needs: ['dispatch', 'validate'], find: strangers((config) => recordGlobs(['validate', 'tools'], config.validate.tools)) },
   { needs: ['dispatch', 'limit'], find: strangers((config) => recordGlobs(['limit', 'rates', 'tools'], config.limit.rates.tools)) },
   { needs: ['dispatch'], find: strangers((config) => recordGlobs(['dispatch', 'timeouts', 'tools'], config.dispatch.timeouts.tools)) },
   { needs: ['dispatch', 'limit'], find: unknownServers(['limit', 'concurrency', 'servers'], (config) => Object.keys(config.limit.concurrency.servers)) },

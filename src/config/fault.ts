@@ -21,6 +21,8 @@ export interface Draft {
   readonly on?: 'key' | 'value';
   /** Something that should stand there does not. */
   readonly missing?: boolean;
+  /** The value could not be read and stands as empty: that it is empty need not be told too. */
+  readonly lost?: boolean;
   /** The path that a mistyped key stands for: that this one is missing need not be told too. */
   readonly meant?: Path;
   /** Offset in the text, where the path does not lead to the place (syntax faults). */
@@ -42,7 +44,7 @@ export function formatPath(path: Path): string {
   let text = '';
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`;
-    else if (PLAIN.test(part)) text += text === '' ? part : `.${part}`;
+    else if (PLAIN.test(part) && part.length <= 64) text += text === '' ? part : `.${part}`;
     else text += `[${JSON.stringify(part.length > 64 ? `${part.slice(0, 64)}…` : part)}]`;
   }
   return clean(text);

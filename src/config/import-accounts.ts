@@ -14,7 +14,7 @@ const account = z.strictObject({
   key_hash: z.string().refine((hash) => /^(?:sha256:)?[0-9A-Fa-f]{64}$/.test(hash), issue('must be the SHA-256 of the key, 64 hex digits', HASH_MEND))
     // CWE-258, CWE-1392: whoever sends nothing, or what stands in the manual, would have this account.
     .refine((hash) => !isHashOfSample(bareHash(hash)), issue('is the hash of an empty or well-known key', HASH_MEND)),
-  allowed_tools: tools,
+  allowed_tools: tools.meta({ examples: [['search', 'get_*']] }),
   denied_tools: tools.default([]),
   require_confirmation: z.union([z.boolean(), z.array(tool).max(500)], { error: 'must be true, false or a list of tools' }).default(false),
 });
@@ -93,14 +93,16 @@ function globOf(name: string): string[] {
   return server === undefined ? [`*__${name}`] : [`${server}__${rest}`, `*__${name}`];
 }
 
-/** `rps` in the shortest unit that makes it a whole number, rounded down: never more than was allowed. */
+const UNITS = [['second', 1], ['minute', 60], ['hour', 3_600], ['day', 86_400]] as const;
+/** What limit/ reads at most before the slash. */
+const MOST = 9_999_999;
+/** `rps` in the shortest unit that makes it a whole number; else in the longest, rounded down: never more than was allowed. */
 function rateText(rps: number, burst: number | undefined): string {
-  const rate = rps < 1_000 ? rps : Math.floor(rps);
-  const most = burst ?? Math.max(1, Math.floor(rate));
-  for (const [unit, seconds] of [['second', 1], ['minute', 60], ['hour', 3_600]] as const) {
-    const count = Math.round(rate * seconds);
-    if (Math.abs(count - rate * seconds) < 1e-9) return written(count, unit, most);
-  }
-  return written(Math.max(1, Math.floor(rate * 86_400)), 'day', most);
+  const counts = UNITS.map(([unit, seconds]) => ({ unit, exact: rps * seconds })).filter(({ exact }) => exact <= MOST && exact > 0.999);
+  const whole = counts.find(({ exact }) => Math.abs(exact - Math.round(exact)) < 1e-9);
+  const unit = (whole ?? counts.at(-1))?.unit ?? 'day';
+  const exact = (whole ?? counts.at(-1))?.exact ?? 1;
+  const count = Math.max(1, whole === undefined ? Math.floor(exact) : Math.round(exact));
+  const most = burst ?? Math.max(1, Math.floor(rps));
+  return most === count ? `${count}/${unit}` : `${count}/${unit} burst ${most}`;
 }
-const written = (count: number, unit: string, burst: number): string => (burst === count ? `${count}/${unit}` : `${count}/${unit} burst ${burst}`);

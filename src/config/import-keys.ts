@@ -13,6 +13,7 @@ const server = z.strictObject({
   host: z.string().refine((host) => LOOPBACK.test(host), issue('beyond this machine the gateway needs TLS, which this format cannot say; import for loopback, then set up receive', 'host: 127.0.0.1')).default('127.0.0.1'),
   port: z.int().min(1).max(65_535).default(8080),
 });
+const EXAMPLE = { id: 'agent', key: '${AGENT_API_KEY}', scopes: ['github:read'] };
 const key = z.strictObject({
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$/, { error: 'must be 1 to 128 of A-Z a-z 0-9 . _ @ -, the first a letter or digit' }),
   key: z.string().refine((text) => VARIABLE.test(text), issue('a key never stands in the file: name an environment variable, without a default', 'key: "${AGENT_API_KEY}"')).meta({ [SECRET_FLAG]: true }),
@@ -22,12 +23,12 @@ const key = z.strictObject({
 const keysFormat = z.strictObject({
   server: server.prefault({}),
   auth: z.strictObject({
-    type: z.string({ error: 'there is no anonymous mode' }).refine((type) => /^api[-_]?key$/i.test(type), issue('must be api_key; without authentication nothing is served, and other kinds are not in this format', 'type: api_key')),
+    type: z.string({ error: 'there is no anonymous mode' }).refine((type) => /^api[-_]?key$/i.test(type), issue('must be api_key; without authentication nothing is served, and other kinds are not in this format', 'type: api_key')).meta({ examples: ['api_key'] }),
     keys: z.array(key).min(1).superRefine((keys, ctx) => {
       twice(keys, 'id', 'stands here for the second time', ctx);
       twice(keys, 'key', 'two callers with one key cannot be told apart', ctx);
-    }, ALWAYS),
-  }).meta({ examples: [{ type: 'api_key', keys: [{ id: 'agent', key: '${AGENT_API_KEY}', scopes: ['github:read'] }] }] }),
+    }, ALWAYS).meta({ examples: [[EXAMPLE]] }),
+  }).meta({ examples: [{ type: 'api_key', keys: [EXAMPLE] }] }),
 });
 
 /** Format (a): `server: {transport, host, port}` and `auth: {type: api_key, keys: [{id, key: "${VAR}", scopes}]}`. */

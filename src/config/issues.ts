@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Draft, type Path, looksSecret } from './fault.ts';
 import { SEE, mendOf, yamlLine } from './example.ts';
-import { nearest } from './nearest.ts';
+import { nearest, snake } from './nearest.ts';
 import { type Schema, bare, fieldsOf, isSecretAt, schemasAt, valueAt } from './shape.ts';
 import { inUnitOf } from './units.ts';
 
@@ -76,8 +76,9 @@ function homeOf(schema: Schema, key: string): string | null {
 function renamed(path: Path, from: string, value: unknown, field: Schema): string {
   const to = String(path.at(-1));
   if (looksSecret([from]) || looksSecret(path) || bare(field).isSecretRef) return mendOf([field], path);
-  const hasUnit = typeof value === 'string' || inUnitOf(from, 1) !== null;
-  const amount = hasUnit ? inUnitOf(to, value, from) : null;
+  const written = snake(from);
+  // A bare number under a key without a unit may be seconds or milliseconds: it is not guessed.
+  const amount = typeof value === 'string' || inUnitOf(written, 1) !== null ? inUnitOf(to, value, written) : null;
   if (amount !== null) return yamlLine(path, amount);
   const keeps = typeof value === 'boolean' || (typeof value === 'number' && inUnitOf(to, value) === null);
   return keeps ? yamlLine(path, value) : mendOf([field], path);

@@ -18,9 +18,9 @@ export function distance(a: string, b: string): number {
 
 const UNIT = /_(?:ms|millis|milliseconds|s|sec|secs|seconds|m|min|minutes|h|hours|days|bytes|kb|mb|kib|mib)$/;
 /** `timeoutMs`, `timeout-ms` and `TIMEOUT_MS` as `timeout_ms`. */
-const snake = (key: string): string => key.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').replaceAll('-', '_').toLowerCase();
+export const snake = (key: string): string => key.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').replaceAll('-', '_').toLowerCase();
 /** The key without its unit: `timeout` of `timeout_ms`. */
-export const stem = (key: string): string => snake(key).replace(UNIT, '');
+const stem = (key: string): string => snake(key).replace(UNIT, '');
 
 /** The known word a person most likely meant; null when none is near. Spelling, then a wrong unit, then up to a third of the letters. */
 export function nearest(word: string, known: Iterable<string>): string | null {

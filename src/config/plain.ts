@@ -11,7 +11,7 @@ export type Places = ReadonlyMap<string, Place>;
 export const placeOf = (path: Path): string => JSON.stringify(path);
 
 /** Aliases let ten lines stand for billions of values (CWE-776); written out, no config comes near these. */
-const MAX_VALUES = 50_000;
+const MAX_VALUES = 200_000;
 const MAX_DEPTH = 32;
 const MAX_ALIASES = 100;
 /** Tags that say what a plain YAML value is anyway. */
@@ -24,25 +24,38 @@ interface Work {
   readonly faults: Draft[];
   left: number;
   aliasesLeft: number;
+  /** Set when the tree was given up: what was read so far says nothing. */
+  overflow: Draft | null;
 }
 
 /** Turns a document into plain values, noting where each stands. Never throws; what has no plain form becomes a fault and null. */
-export function toPlain(doc: Document.Parsed, lineOf: (offset: number) => number): { readonly value: unknown; readonly places: Places; readonly faults: readonly Draft[] } {
-  const work: Work = { doc, lineOf, places: new Map(), faults: [], left: MAX_VALUES, aliasesLeft: MAX_ALIASES };
+export function toPlain(doc: Document.Parsed, lineOf: (offset: number) => number): Plain {
+  const work: Work = { doc, lineOf, places: new Map(), faults: [], left: MAX_VALUES, aliasesLeft: MAX_ALIASES, overflow: null };
   const value = convert(work, doc.contents, [], 0, 0);
-  return { value, places: work.places, faults: work.faults };
+  return { value, places: work.places, faults: work.faults, overflow: work.overflow };
+}
+interface Plain {
+  readonly value: unknown;
+  readonly places: Places;
+  readonly faults: readonly Draft[];
+  readonly overflow: Draft | null;
 }
 
 function convert(work: Work, node: unknown, path: Path, at: number, depth: number): unknown {
   const offset = offsetOf(node, at);
   const fault = (wrong: string, mend: string): null => {
-    work.faults.push({ path, wrong, mend, offset });
+    work.faults.push({ path, wrong, mend, offset, lost: true });
     return null;
   };
-  if (work.left-- <= 0) return work.left === -1 ? fault(`the file holds more than ${MAX_VALUES} values, aliases written out`, '# write fewer values, or use fewer aliases') : null;
-  if (depth > MAX_DEPTH) return fault(`is nested deeper than ${MAX_DEPTH} levels, or an alias contains itself`, '# write the value without the alias');
+  const overflow = (wrong: string, mend: string): null => {
+    work.overflow ??= { path, wrong, mend, offset };
+    return null;
+  };
+  if (work.overflow !== null) return null;
+  if (work.left-- <= 0) return overflow(`the file holds more than ${MAX_VALUES} values, aliases written out`, '# write fewer values, or use fewer aliases');
+  if (depth > MAX_DEPTH) return overflow(`is nested deeper than ${MAX_DEPTH} levels, or an alias contains itself`, '# write the value without the alias');
   if (isAlias(node)) {
-    if (work.aliasesLeft-- <= 0) return work.aliasesLeft === -1 ? fault(`the file follows more than ${MAX_ALIASES} aliases`, '# write the values out') : null;
+    if (work.aliasesLeft-- <= 0) return overflow(`the file follows more than ${MAX_ALIASES} aliases`, '# write the values out');
     const target: Node | undefined = node.resolve(work.doc);
     if (target === undefined) return fault('an alias (`*name`) has no anchor (`&name`) before it, or a text starts with `*`', 'key: "*"');
     return convert(work, target, path, offset, depth + 1);
@@ -60,7 +73,7 @@ function convert(work: Work, node: unknown, path: Path, at: number, depth: numbe
 function convertSeq(work: Work, node: YAMLSeq, path: Path, depth: number): unknown[] {
   const list: unknown[] = [];
   for (const item of node.items) {
-    if (work.left <= 0) break;
+    if (work.overflow !== null) break;
     const inner = [...path, list.length];
     const offset = offsetOf(item, offsetOf(node, 0));
     work.places.set(placeOf(inner), { key: offset, value: offset });
@@ -73,11 +86,12 @@ function convertMap(work: Work, node: YAMLMap, path: Path, depth: number): Recor
   const map: Record<string, unknown> = {};
   const seen = new Map<string, number>();
   for (const pair of node.items) {
-    if (work.left <= 0) break;
+    if (work.overflow !== null) break;
     const offset = offsetOf(pair.key, offsetOf(node, 0));
     const key = keyText(pair.key);
-    if (key === null) {
-      work.faults.push({ path, wrong: 'a key must be plain text', mend: 'name: value', offset });
+    if (key === null || key === '__proto__') {
+      // zod leaves `__proto__` out of records without a word, so it is refused here.
+      work.faults.push({ path, wrong: key === null ? 'a key must be plain text' : 'this key is reserved', mend: key === null ? 'name: value' : '# remove it', offset });
       continue;
     }
     const inner = [...path, key];
@@ -89,9 +103,7 @@ function convertMap(work: Work, node: YAMLMap, path: Path, depth: number): Recor
     }
     seen.set(key, offset);
     work.places.set(placeOf(inner), { key: offset, value: offsetOf(pair.value, offset) });
-    const value = convert(work, pair.value, inner, offset, depth + 1);
-    // defineProperty, because `map['__proto__'] = …` would change what the object inherits (CWE-1321).
-    Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
+    map[key] = convert(work, pair.value, inner, offset, depth + 1);
   }
   return map;
 }

@@ -4,11 +4,13 @@ import { auditConfig } from '../audit/config.ts';
 import { authenticateConfig } from '../authenticate/config.ts';
 import { authorizeConfig } from '../authorize/config.ts';
 import { dispatchConfig } from '../dispatch/config.ts';
+import { egressConfig } from '../egress/config.ts';
 import { limitConfig } from '../limit/config.ts';
 import { receiveConfig } from '../receive/config.ts';
 import { resolveConfig } from '../resolve/config.ts';
 import { sandboxConfig } from '../sandbox/config.ts';
 import { storeConfig } from '../store/config.ts';
+import { validateConfig } from '../validate/config.ts';
 
 /** The whole file: a table of the rooms' own schemas, in the order of the corridor. An absent section stands at its defaults. */
 export const configSchema = z.strictObject({
@@ -16,10 +18,12 @@ export const configSchema = z.strictObject({
   authenticate: authenticateConfig.prefault({}),
   resolve: resolveConfig.prefault({}),
   authorize: authorizeConfig.prefault({}),
+  validate: validateConfig.prefault({}),
   limit: limitConfig.prefault({}),
   approve: approveConfig.prefault({}),
   dispatch: dispatchConfig.prefault({}),
   audit: auditConfig.prefault({}),
+  egress: egressConfig.prefault({}),
   sandbox: sandboxConfig.prefault({}),
   store: storeConfig.prefault({}),
 });

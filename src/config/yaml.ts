@@ -26,8 +26,9 @@ export function readYaml(text: string): Source {
   if (Buffer.byteLength(text) > MAX_TEXT_BYTES) return stop(`is larger than ${MAX_TEXT_BYTES} bytes`, '# a config file has some kilobytes; is this the right file?');
   let doc: Document.Parsed;
   try {
+    // logLevel `silent` would also silence the fault of a second document, and drop that document.
     // uniqueKeys of the library compares every key with every other; toPlain finds duplicates in linear time, with both places.
-    doc = parseDocument(text, { version: '1.2', schema: 'core', merge: false, strict: true, uniqueKeys: false, prettyErrors: false, lineCounter: lines, logLevel: 'silent' });
+    doc = parseDocument(text, { version: '1.2', schema: 'core', merge: false, strict: true, uniqueKeys: false, prettyErrors: false, lineCounter: lines, logLevel: 'error' });
   } catch {
     return stop('cannot be read as YAML; it is nested too deeply', '# write nested values in block style, one key per line');
   }
@@ -36,7 +37,8 @@ export function readYaml(text: string): Source {
     faults.push({ path: [], wrong: 'only YAML 1.2 is read: in 1.1 `no` is a boolean and 1:30 a number', mend: '%YAML 1.2', offset: 0 });
   }
   const plain = toPlain(doc, (offset) => lines.linePos(offset).line);
-  const brokenAt = doc.errors.length === 0 ? null : Math.min(...doc.errors.slice(0, 1000).map((error) => error.pos[0]));
+  if (plain.overflow !== null) return { value: null, places: none, faults: [plain.overflow], brokenAt: 0, lines };
+  const brokenAt = doc.errors.length === 0 ? null : doc.errors.reduce((first, error) => Math.min(first, error.pos[0]), Infinity);
   return { value: plain.value, places: plain.places, faults: [...faults, ...plain.faults], brokenAt, lines };
 }
 
