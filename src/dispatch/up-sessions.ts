@@ -14,6 +14,8 @@ export interface UpSessions {
 
 interface Entry {
   readonly opening: Promise<UpSession>;
+  /** Set once it is open. */
+  session: UpSession | null;
   usedAt: number;
 }
 const IDLE_MS = 10 * 60_000;
@@ -28,9 +30,9 @@ export function createUpSessions(deps: { readonly open: () => Promise<UpSession>
     entry.opening.then(deps.end, () => undefined);
   };
   const add = (principalId: string, opening: Promise<UpSession>): Promise<UpSession> => {
-    const entry: Entry = { opening, usedAt: deps.monotonic() };
+    const entry: Entry = { opening, session: null, usedAt: deps.monotonic() };
     entries.set(principalId, entry);
-    opening.catch(() => entries.get(principalId) === entry && entries.delete(principalId));
+    opening.then((session) => (entry.session = session), () => entries.get(principalId) === entry && entries.delete(principalId));
     const [idlest] = entries;
     if (entries.size > MAX && idlest !== undefined) remove(idlest[0], idlest[1]);
     return opening;
@@ -51,7 +53,7 @@ export function createUpSessions(deps: { readonly open: () => Promise<UpSession>
     },
     drop: (principalId, session) => {
       const entry = entries.get(principalId);
-      void entry?.opening.then((known) => known === session && entries.get(principalId) === entry && entries.delete(principalId), () => undefined);
+      if (entry?.session === session) entries.delete(principalId); // at once: the next caller must not get it again
     },
     sweep: () => {
       for (const [principalId, entry] of entries) if (deps.monotonic() - entry.usedAt > IDLE_MS) remove(principalId, entry);
