@@ -22,7 +22,7 @@ class Line {
   constructor(socket: Socket) {
     this.socket = socket;
     socket.setNoDelay(true);
-    socket.on('data', (chunk) => this.read(chunk));
+    socket.on('data', (chunk) => this.read(chunk as Buffer));
     socket.on('error', (error) => fail(error.message));
   }
   send(due: number): void {
@@ -33,7 +33,7 @@ class Line {
     this.pending = this.pending.length === 0 ? chunk : Buffer.concat([this.pending, chunk]);
     const end = this.pending.indexOf(END);
     if (end < 0) return;
-    const headers = this.pending.latin1Slice(0, end).toLowerCase();
+    const headers = this.pending.toString('latin1', 0, end).toLowerCase();
     const length = /content-length: (\d+)/.exec(headers)?.[1];
     const complete = length === undefined ? this.pending.indexOf('0\r\n\r\n', end) >= 0 : this.pending.length >= end + 4 + Number(length);
     if (!complete) return;

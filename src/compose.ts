@@ -48,7 +48,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const clock = options.clock ?? systemClock;
   const secrets = createSecrets({ baseDir: options.baseDir });
   const secret = (ref: string): Promise<string> => secrets.resolve(ref);
-  const egress = createEgress();
+  const egress = createEgress(config.egress);
   const inspect = createInspect(config.inspect, { log });
   const audit = await openAudit(config.audit, { dir: join(dataDir, 'audit'), clock, redact: inspect.redact, log });
   const store = await openStore({ ...config.store, folder: dataDir }, { clock });

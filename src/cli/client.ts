@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { readFileSync, statSync } from 'node:fs';
+import { egressConfig } from '../egress/config.ts';
 import { createEgress } from '../egress/index.ts';
 import { example, Exit } from './exit.ts';
 
@@ -67,9 +68,9 @@ async function post(door: Door, path: string, message: object | string): Promise
   const base = URL.parse(door.url);
   if (base === null || !/^https?:$/.test(base.protocol)) throw new Exit(2, '--url must be like http://127.0.0.1:8080');
   const method = typeof message === 'object' && 'method' in message ? String(message.method) : null;
-  const egress = createEgress();
+  const egress = createEgress(egressConfig.parse({}));
   try {
-    const dispatcher = egress.dispatcherFor({ origin: base.origin, allowLoopback: true, allowPrivate: true });
+    const dispatcher = egress.dispatcher({ name: 'gateway', url: base.href, allow_loopback: true, allow_private: true, connections: 1 });
     const answer = await dispatcher.request({
       origin: base.origin, path, method: 'POST', body: typeof message === 'string' ? message : JSON.stringify(message),
       headers: {
