@@ -11,7 +11,7 @@ module.exports = {
     { name: 'only-through-the-door', severity: 'error', from: { path: '^src/([^/]+)/', pathNot: tests }, to: { path: `^src/(${rooms})/`, pathNot: ['^src/$1/', '/(index|config)\\.ts$'] } },
     { name: 'one-door-out', comment: 'SSRF: sockets open only where addresses are judged', severity: 'error', from: { path: '^src/', pathNot: ['^src/(egress|receive)/', tests] }, to: { path: '^(node:)?(http|https|http2|net|tls|dgram|dns)(/|$)|^(undici|node_modules/undici)', dependencyTypesNot: ['type-only'] } },
     { name: 'one-hand-that-spawns', comment: 'command injection: processes start only where argv is judged', severity: 'error', from: { path: '^src/', pathNot: ['^src/sandbox/', tests] }, to: { path: '^(node:)?(child_process|worker_threads|vm|cluster)$' } },
-    { name: 'storage-only-in-store-and-audit', severity: 'error', from: { path: '^src/', pathNot: ['^src/store/', tests] }, to: { path: '^(node:)?sqlite$' } },
+    { name: 'storage-only-in-store-and-audit', severity: 'error', from: { path: '^src/', pathNot: ['^src/(store|audit)/', tests] }, to: { path: '^(node:)?sqlite$' } },
     { name: 'only-compose-and-cli-compose', severity: 'error', from: { path: '^src/', pathNot: ['^src/(cli/|main\\.ts|compose\\.ts)', tests] }, to: { path: '^src/(compose\\.ts|cli/|main\\.ts)' } },
   ],
   options: { tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, doNotFollow: { path: 'node_modules' }, enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] } },
