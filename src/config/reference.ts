@@ -31,7 +31,31 @@ must be readable by its owner only (\`chmod 600\`); missing, empty and well-know
 use and kept for one second, so a rotated secret needs no restart.
 
 \`sallyport check FILE\` checks a file without starting anything. \`sallyport config schema\` prints a JSON Schema for editors. In the keys below
-\`<name>\` is a name you choose and \`[]\` an item of a list.`;
+\`<name>\` is a name you choose and \`[]\` an item of a list.
+
+A whole file may be as short as this:
+
+\`\`\`yaml
+authenticate:
+  api_keys:
+    - id: research
+      secret: env:RESEARCH_KEY
+      scopes: [github:read, files:read]
+authorize:
+  rules:
+    - id: notes
+      effect: allow
+      callers: [key:research]
+      tools: [files__write_note]
+dispatch:
+  servers:
+    github:
+      url: https://mcp.example.com/mcp
+      headers:
+        Authorization: { secret: env:GITHUB_TOKEN, prefix: 'Bearer ' }
+    files:
+      command: [npx, '@modelcontextprotocol/server-filesystem', ./workspace]
+\`\`\``;
 
 function roomOf(name: string, room: Schema): string {
   const { meaning, examples } = bare(room);
