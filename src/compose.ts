@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { join, resolve as resolvePath } from 'node:path';
 import { env } from 'node:process';
 import type { Known, Outcome } from './call/call.ts';
 import type { Principal } from './call/principal.ts';
@@ -66,7 +67,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const ended: ((session: Session) => void)[] = []; // dispatch and resolve need each other; the sessions come second
   const dispatch = createDispatch(config.dispatch, {
     egress, secret, clock, log, screen: inspect.screen,
-    stdio: (name, server) => createStdioUpstream(name, server, { spawn: sandbox.spawn, secret, clock, log }),
+    stdio: (name, server) => createStdioUpstream(name, server, { spawn: sandbox.spawn, secret, clock, log, cwd: (server, given) => workingFolder(given === undefined ? join(dataDir, 'servers', server) : resolvePath(options.baseDir, given)) }),
     visibleTools: (call) => resolve.catalog.tools(call.server).filter((tool) => mayCall(call.principal, tool)),
     catalogVersion: () => String(resolve.catalog.version()),
     sessions: { admit: (session) => resolve.sessions.keep(session), end: (id) => resolve.sessions.end(id), all: () => resolve.sessions.all(), onEnd: (listener) => void ended.push(listener) },
@@ -137,3 +138,8 @@ function audiences(config: Config, port: number): readonly string[] {
 const targetOf = (tool: Tool): Target => ({
   id: tool.id, server: tool.server, method: 'tools/call', name: tool.name, risk: tool.risk, tool, lane: 'own', timeoutMs: null,
 });
+/** A folder of its own for each stdio server that names none, so that what servers write lies apart. */
+function workingFolder(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  return path;
+}
