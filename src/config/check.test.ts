@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parse } from 'yaml';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -174,7 +174,7 @@ describe('bounds', () => {
     expect(told.at(-1)).toContain('and 100 more faults');
   });
   it('values behind aliases', () => {
-    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x,x]', ...[...'bcdefghi'].map((c, i) => `${c}: &${c} [${`*${'abcdefgh'[i]},`.repeat(10)}]`)].join('\n');
+    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x,x]', ...Array.from('bcdefghi').map((c, i) => `${c}: &${c} [${`*${'abcdefgh'[i]},`.repeat(10)}]`)].join('\n');
     expect(faults(bomb)).toHaveLength(1);
   });
   it('many keys cost linear time', () => {

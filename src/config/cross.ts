@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { weakness } from '../authenticate/config.ts';
 import { compileGlob } from '../lib/glob.ts';
 import { looksLikeRef } from '../secrets/index.ts';
 import type { CrossCheck, Look } from './check.ts';
@@ -105,6 +106,14 @@ function inboundIsOutbound(config: Config, look: Look): Draft[] {
     return [{ path: ['authenticate', 'api_keys', at, key.secret === undefined ? 'sha256' : 'secret'], wrong: 'is also the gateway’s own credential for a server; callers must not hold it', mend: '# make a key of its own: sallyport key create' }];
   });
 }
+/** A caller's key that people can guess (CWE-521). Only asked of keys that can be read; those that cannot are told already. */
+function weakKeys(config: Config, look: Look): Draft[] {
+  return config.authenticate.api_keys.flatMap((key, at) => {
+    const value = key.secret === undefined ? null : look(key.secret);
+    const weak = value === null ? null : weakness(value);
+    return weak === null ? [] : [{ path: ['authenticate', 'api_keys', at, 'secret'], wrong: `the key behind it ${weak}`, mend: '# make one: openssl rand -base64 32' }];
+  });
+}
 /** `Authorization: env:TOKEN` would send those nine letters, not the token. */
 function refsAsText(config: Config): Draft[] {
   return Object.entries(config.dispatch.servers).flatMap(([name, server]) =>
@@ -130,5 +139,6 @@ export const CROSS: readonly Check[] = [
   { needs: ['dispatch', 'limit'], find: unknownServers(['limit', 'concurrency', 'servers'], (config) => Object.keys(config.limit.concurrency.servers)) },
   { needs: ['dispatch'], find: sharedAcross },
   { needs: ['dispatch', 'authenticate'], find: inboundIsOutbound },
+  { needs: ['authenticate'], find: weakKeys },
   { needs: ['dispatch'], find: refsAsText },
 ];

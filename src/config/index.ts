@@ -3,7 +3,7 @@ import { jsonSchemaOf } from './json-schema.ts';
 import { referenceOf } from './reference.ts';
 
 export { type ConfigFault, formatFault } from './fault.ts';
-export { importConfig, type Imported } from './import.ts';
+export { importConfig } from './import.ts';
 export { type Loaded, loadConfig, parseConfig, readText } from './load.ts';
 export type { Config } from './schema.ts';
 

@@ -12,7 +12,7 @@ const put = (name: string, text: string | Buffer, mode = 0o600): string => {
   chmodSync(file, mode);
   return file;
 };
-const ENV = { A: 'first-secret-v4lue-1234567890', B: 'other-secret-v4lue-0987654321', SAME_AS_A: 'first-secret-v4lue-1234567890' };
+const ENV = { SHORT: 'k7Q-short', A: 'first-secret-v4lue-1234567890', B: 'other-secret-v4lue-0987654321', SAME_AS_A: 'first-secret-v4lue-1234567890' };
 const faults = (text: string): string[] => {
   const loaded = parseConfig(text, join(dir, 'f.yaml'), { env: ENV });
   return loaded.ok ? [] : loaded.faults.map((fault) => formatFault(fault).replace(`${join(dir, 'f.yaml')}:`, ''));
@@ -80,6 +80,9 @@ describe('rules between rooms', () => {
   it('the gateway’s own credential is no caller’s key', () => {
     for (const ref of ['env:A', 'env:SAME_AS_A']) expect(faults(`authenticate: {api_keys: [{id: k, secret: ${ref}}]}\ndispatch: {servers: {${server('a', '', 'env:A')}}}`)[0]).toContain('authenticate.api_keys[0].secret: is also the gateway’s own credential');
     expect(faults(`authenticate: {api_keys: [{id: k, secret: env:B}]}\ndispatch: {servers: {${server('a', '', 'env:A')}}}`)).toEqual([]);
+  });
+  it('a caller’s key that can be guessed', () => {
+    expect(faults('authenticate: {api_keys: [{id: k, secret: env:SHORT}]}')).toEqual(['1:43 authenticate.api_keys[0].secret: the key behind it is shorter than 24 characters: # make one: openssl rand -base64 32']);
   });
   it('a reference written as plain text would be sent as it stands', () => {
     expect(faults('dispatch: {servers: {a: {url: "https://a.example/mcp", headers: {X-Trace: env:A}}}}')).toEqual(['1:75 dispatch.servers.a.headers.X-Trace: is a plain text here, but is written like a reference to a secret: X-Trace: { secret: env:A }']);

@@ -5,6 +5,7 @@ import { authenticateConfig } from '../authenticate/config.ts';
 import { authorizeConfig } from '../authorize/config.ts';
 import { dispatchConfig } from '../dispatch/config.ts';
 import { egressConfig } from '../egress/config.ts';
+import { inspectConfig } from '../inspect/config.ts';
 import { limitConfig } from '../limit/config.ts';
 import { receiveConfig } from '../receive/config.ts';
 import { resolveConfig } from '../resolve/config.ts';
@@ -22,6 +23,7 @@ export const configSchema = z.strictObject({
   limit: limitConfig.prefault({}),
   approve: approveConfig.prefault({}),
   dispatch: dispatchConfig.prefault({}),
+  inspect: inspectConfig.prefault({}),
   audit: auditConfig.prefault({}),
   egress: egressConfig.prefault({}),
   sandbox: sandboxConfig.prefault({}),

@@ -2,7 +2,7 @@ import { env as processEnv } from 'node:process';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Places, readSecret } from './read.ts';
 
-export { readSecret, type Places, type Read } from './read.ts';
+export { readSecret, type Places } from './read.ts';
 export { looksLikeRef, SECRET_FLAG, secretRef } from './ref.ts';
 export { isSample, SAMPLE_WORDS } from './sample.ts';
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createSecrets, isSample, readSecret, secretRef } from './index.ts';
 
+const MKFIFO = 'mkfifo';
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const put = (name: string, text: string | Buffer, mode = 0o600): string => {
@@ -53,7 +54,7 @@ describe('reading', () => {
   });
   it('refuses what is no regular file, without hanging on a FIFO', () => {
     mkdirSync(join(dir, 'folder'), { mode: 0o700 });
-    execFileSync('mkfifo', ['-m', '600', join(dir, 'fifo')]);
+    execFileSync(MKFIFO, ['-m', '600', join(dir, 'fifo')]);
     expect(wrong('file:folder')).toContain('not a regular file');
     expect(wrong('file:fifo')).toContain('not a regular file');
     expect(wrong('file:/dev/zero')).toContain('not a regular file');
