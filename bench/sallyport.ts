@@ -21,7 +21,7 @@ export async function startSallyport(dir: string, upstreamPort: number, start: S
     resolve: { tools: { write__echo: { class: 'write' }, read__echo: { class: 'read' } } },
     authorize: { rules: [
       ...Array.from({ length: 100 }, (_, i) => ({ id: `other-${i}`, why: 'Rules for other tools', effect: 'allow', scopes: [`other${i}:write`], tools: [`write__other_${i}`] })),
-      { id: 'bench', why: 'The tool that is measured', effect: 'allow', scopes: ['write:write'], tools: ['write__echo'] },
+      { id: 'bench', why: 'The tool that is measured', effect: 'allow', scopes: ['write:write'], tools: ['write__echo'], require_confirmation: false },
     ] },
     limit: { rates: { tools: { '*': many }, callers: { '*': many } }, concurrency: { default: 10_000 } },
   }));

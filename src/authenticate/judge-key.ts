@@ -5,7 +5,7 @@ import type { Refusal } from '../call/refusal.ts';
 import type { Verdict } from '../call/stage.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { KeyRing } from './key-ring.ts';
-import { isKeyText, isMistyped, MAX_KEY_CHARS } from './key-text.ts';
+import { isKeyText, isMistyped } from './key-text.ts';
 import type { Offer } from './offer.ts';
 
 /** Why the keys at hand may not be all there is to know. */
@@ -27,7 +27,6 @@ export function createKeyJudge(ring: Pick<KeyRing, 'find'>, doubts: Doubts, cloc
   return (offer, call) => {
     if (offer.kind !== 'key') return null;
     const key = offer.text;
-    if (key.length > MAX_KEY_CHARS) return stop('authenticate.malformed', 'the key is too long');
     // The whole key is hashed and the whole hash looked up: two keys with a common prefix never share an entry (CVE-2026-35030).
     const hash = digestOf('sha256', key, 'hex');
     const fault = doubts.storeFault();
@@ -46,7 +45,7 @@ export function createKeyJudge(ring: Pick<KeyRing, 'find'>, doubts: Doubts, cloc
 }
 
 function refuseUnheld(key: string, doubts: Doubts): Answer {
-  if (!isKeyText(key)) return stop('authenticate.malformed', 'the key holds characters no key has');
+  if (!isKeyText(key)) return stop('authenticate.malformed', 'too long, or characters no key has');
   if (isMistyped(key)) return stop('authenticate.malformed', 'the key’s checksum is wrong: mistyped or cut off');
   const missing = doubts.missing();
   return missing === null ? stop('authenticate.unknown', 'no such key') : stop('authenticate.unavailable', missing);

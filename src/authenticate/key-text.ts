@@ -4,7 +4,7 @@ import { isSample } from '../secrets/index.ts';
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** Long enough for any key people bring along, short enough that hashing one costs nothing. */
-export const MAX_KEY_CHARS = 512;
+const MAX_KEY_CHARS = 512;
 const SHORTEST = 24;
 /** What every minted key looks like; give it to your secret scanner. */
 export const KEY_SHAPE = /^sp_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/;

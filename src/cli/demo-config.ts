@@ -53,6 +53,7 @@ authorize:
       scopes: ['files:write', 'memory:write']
       tools: ['files__*', 'memory__*']
       classes: [write]
+      require_confirmation: false
     - id: no-environment
       why: get-env shows a server's environment; nobody needs that.
       effect: deny

@@ -12,12 +12,8 @@ export interface Pipes {
   readonly queuedBytes: () => number;
   readonly kill: (cause: string) => void;
 }
-/** pino's shape. */
-export interface StdioLog {
-  readonly debug: (facts: object, text: string) => void;
-  readonly info: (facts: object, text: string) => void;
-  readonly warn: (facts: object, text: string) => void;
-}
+/** One line of the gateway's log. */
+export type StdioLog = (message: string, fields?: object) => void;
 export interface Question {
   readonly timeoutMs: number;
   readonly maxBytes: number;
@@ -36,8 +32,8 @@ const MAX_PENDING = 1_000;
 const MAX_QUEUED_BYTES = 16_777_216;
 /** Lines in a row that are no messages. Banners are forgiven, a flood is not. */
 const MAX_JUNK = 1_000;
-/** So many of them are logged for each process. */
-const LOGGED_JUNK = 10;
+/** So many oddities are logged for each process: a server must not fill the log (CWE-779). */
+const MAX_NOTES = 20;
 
 const LIST_CHANGED = /^notifications\/(?:tools|prompts|resources)\/list_changed$/;
 
@@ -62,7 +58,7 @@ export class Talk {
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
   private junk = 0;
-  private logged = 0;
+  private notes = 0;
   private over: Refusal | null = null;
 
   constructor(name: string, pipes: Pipes, deps: Talk['deps']) {
@@ -146,7 +142,7 @@ export class Talk {
     this.junk = 0;
     const id = message['id'];
     const pending = typeof id === 'number' ? this.take(id) : null;
-    if (pending === null) return this.deps.log.debug({ server: this.name }, 'dropped an answer that nobody waits for');
+    if (pending === null) return this.note('dropped an answer that nobody waits for');
     if (bytes > pending.question.maxBytes) {
       return pending.reject(new UpstreamFault({ code: 'dispatch.bad_answer', tell: 'The answer is larger than allowed; ask for less.', note: `${bytes} bytes`, effect: 'unknown' }));
     }
@@ -166,7 +162,7 @@ export class Talk {
     if (method === 'notifications/progress') return this.onProgress(message, textOf);
     if (typeof method === 'string' && LIST_CHANGED.test(method)) return this.deps.onListChanged();
     // Log messages and the like name no request: in a shared process nobody can tell whose data they carry, so no caller gets them.
-    this.deps.log.debug({ server: this.name }, 'withheld a notification that belongs to no request');
+    this.note('withheld a notification that belongs to no request');
   }
 
   private onProgress(message: JsonObject, textOf: (name: string) => string | null): void {
@@ -179,7 +175,7 @@ export class Talk {
     try {
       onProgress('notifications/progress', textOf('params') ?? '{}');
     } catch (thrown) { // the reader of one call must not end the others
-      this.deps.log.warn({ server: this.name, fault: String(thrown) }, 'progress could not be passed on');
+      this.note('progress could not be passed on', { fault: String(thrown) });
     }
   }
 
@@ -201,7 +197,11 @@ export class Talk {
   }
 
   private onJunk(line: Buffer): void {
-    if (this.logged++ < LOGGED_JUNK) this.deps.log.info({ server: this.name, line: line.toString('latin1', 0, 200) }, 'a line on stdout is no message');
+    this.note('a line on stdout is no message', { line: line.toString('utf8', 0, 200) });
     if (++this.junk >= MAX_JUNK) this.pipes.kill(`wrote ${MAX_JUNK} lines in a row that are no messages`);
+  }
+
+  private note(text: string, more?: object): void {
+    if (++this.notes <= MAX_NOTES) this.deps.log(text, { server: this.name, ...more });
   }
 }

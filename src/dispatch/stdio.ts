@@ -118,7 +118,7 @@ class StdioUpstream {
     }
     if (this.closed) return;
     const { log } = this.deps;
-    const process = this.deps.spawn({ name: this.name, command: this.config.command ?? [], cwd, env, onStderr: (line) => log.info({ server: this.name, line }, 'stderr') });
+    const process = this.deps.spawn({ name: this.name, command: this.config.command ?? [], cwd, env, onStderr: (line) => log('stderr', { server: this.name, line }) });
     const talk = new Talk(this.name, process, { clock: this.deps.clock, log, onListChanged: () => this.announceSoon() });
     const bornAt = this.deps.clock.monotonic();
     this.process = process;
@@ -136,7 +136,7 @@ class StdioUpstream {
       this.hello = hello;
       this.learned = hello.era;
       this.talk = talk;
-      this.deps.log.info({ server: this.name, era: hello.era, version: hello.version }, 'server is up');
+      this.deps.log('server is up', { server: this.name, era: hello.era, version: hello.version });
       if (hello.era === 'modern') this.subscribe(talk, hello);
       this.announce();
     } catch (thrown) {
@@ -155,7 +155,7 @@ class StdioUpstream {
     const params = JSON.stringify({ notifications: Object.fromEntries(wanted.map((kind) => [`${kind}ListChanged`, true])) });
     const listen = { timeoutMs: 2_147_483_647, maxBytes: 1_048_576, signal: null, onProgress: null, cancellable: false };
     talk.ask('subscriptions/listen', params, 'modern', listen).then(
-      () => this.deps.log.debug({ server: this.name }, 'the server no longer tells of changed lists'),
+      () => this.deps.log('the server no longer tells of changed lists', { server: this.name }),
       () => undefined, // the process ended; the next one is asked again
     );
   }
@@ -170,7 +170,7 @@ class StdioUpstream {
     this.late = false;
     talk.end({ code: 'dispatch.crashed', note: how, effect: 'unknown' });
     if (this.deps.clock.monotonic() - bornAt >= RECOVERED_MS) this.failures = 0;
-    if (!this.closed) this.deps.log.warn({ server: this.name, how, stderr: process.stderrTail().slice(-LAST_WORDS) }, 'server ended');
+    if (!this.closed) this.deps.log('server ended', { server: this.name, cause: how, stderr: process.stderrTail().slice(-LAST_WORDS) });
     this.fail({ code: 'dispatch.unavailable', note: how, effect: 'none' });
   }
 

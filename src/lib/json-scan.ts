@@ -292,6 +292,7 @@ function unescape(quoted: string): string | null {
 
 /**
  * Case folding at least as coarse as Unicode simple folding, which Go's encoding/json uses on keys: `ſ` is `s`, the Kelvin sign is
- * `k`. Down, up, down, because some letters only meet on the way back (`ẞ`, `ß`).
+ * `k`. Down, up, down, because some letters only meet on the way back (`ẞ`, `ß`). Composed, because Swift takes `é` in one
+ * letter and in two for the same key.
  */
-export const foldKey = (key: string): string => key.toLowerCase().toUpperCase().toLowerCase();
+export const foldKey = (key: string): string => key.toLowerCase().toUpperCase().toLowerCase().normalize('NFC');

@@ -51,7 +51,7 @@ describe('parseStrict', () => {
   // One body, two readings: Go folds case, Python takes the last, some take the first (CVE-2026-27896, CVE-2017-12635).
   it.each([
     '{"a":1,"a":2}', '{"a":1,"\\u0061":2}', '{"name":1,"Name":2}', '{"s":1,"ſ":2}', '{"k":1,"\u212a":2}', '{"é":1,"É":2}', '{"x":{"a":1,"b":{},"A":2}}', '[[{"a":1},{"a":1,"b":[{}],"a":1}]]', '{"":1,"":2}',
-    `{${Array.from({ length: 40 }, (_, i) => `"k${i}":1`).join()},"K7":1}`, `{${Array.from({ length: 40 }, (_, i) => `"k${i}":1`).join()},"\\u006b7":1}`, '{"ẞ":1,"ß":2}', '{"\\u0061":1,"a":2}',
+    `{${Array.from({ length: 40 }, (_, i) => `"k${i}":1`).join()},"K7":1}`, `{${Array.from({ length: 40 }, (_, i) => `"k${i}":1`).join()},"\\u006b7":1}`, '{"ẞ":1,"ß":2}', '{"\\u0061":1,"a":2}', '{"é":1,"e\u0301":2}',
   ])('finds the duplicate in %s', (text) => {
     expect(fault(text)).toBe('duplicate_key');
   });
