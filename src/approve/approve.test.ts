@@ -4,7 +4,7 @@ import type { Obligation } from '../call/decision.ts';
 import { approveConfig } from './config.ts';
 import { createApprove } from './index.ts';
 
-const { stage } = createApprove(approveConfig.parse(undefined));
+const { stage } = createApprove(approveConfig.parse({}));
 const callWith = (obligations: readonly Obligation[]): Limited =>
   ({ decision: { effect: 'allow', ruleIds: ['r1'], policyVersion: 'v1', obligations } }) as unknown as Limited;
 

@@ -27,6 +27,7 @@ const ALIKE: ReadonlyMap<number, number> = new Map(
 );
 
 /** Format and filler characters that show nothing, and control characters other than tab and line ends. */
+// oxlint-disable-next-line no-control-regex
 const UNSEEN = /[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/gu;
 const FILLER = /[\u115f\u1160\u3164\uffa0\u2800]/g;
 // oxlint-disable-next-line no-control-regex

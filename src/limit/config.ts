@@ -35,5 +35,5 @@ export const limitConfig = z.strictObject({
   rates: rates.prefault({}).describe('How often: `N/second`, `N/minute`, `N/hour` or `N/day`: at most N calls in any such span. `burst B` after it: at most B calls in any B/N of the span.'),
   concurrency: concurrency.prefault({}).describe('How many at once.'),
   max_buckets: many.default(50_000).describe('How many counters are kept in memory. When all are in use, new callers and tools are refused until one falls idle; none is forgotten while it counts.'),
-}).prefault({}).describe('Rates and concurrency.');
+}).describe('Rates and concurrency.');
 export type LimitConfig = z.infer<typeof limitConfig>;

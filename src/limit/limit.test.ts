@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Validated } from '../call/call.ts';
 import type { Risk } from '../call/target.ts';
@@ -84,7 +84,7 @@ describe('rates', () => {
       [{ tool: 'get_job_logs' }, 20], [{ tool: 'searchCode' }, 30], [{ tool: 'list_catalog' }, 60], [{ tool: 'delete_logs', risk: 'destructive' }, 5],
     ];
     for (const [asked, expected] of most) {
-      const { ask } = gate(undefined);
+      const { ask } = gate({});
       let passed = 0;
       for (; passed < 1_000; passed++) {
         const got = ask(asked);
