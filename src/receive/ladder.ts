@@ -96,7 +96,7 @@ function decodeHeader(value: string): string | null {
 }
 
 const mismatch = (note: string): Spoken => ({ refusal: { code: 'receive.header_mismatch', note } });
-/** The caller's own words go back only when they look like a revision (the standard wants `requested`). */
+/** The standard wants `requested` echoed: only as much of it as cannot carry anything else. */
 function unsupported(supported: readonly string[], requested: string): Spoken {
-  return { refusal: { code: 'receive.version' }, data: { supported, requested: /^\d{4}-\d\d-\d\d$/.test(requested) ? requested : 'unknown' } };
+  return { refusal: { code: 'receive.version' }, data: { supported, requested: /^[A-Za-z0-9._-]{1,32}$/.test(requested) ? requested : 'unknown' } };
 }

@@ -75,7 +75,7 @@ function routeOf(kind: Authenticated['message']['kind'], method: string): Method
 
 /** docs/architecture.md, "Lanes": same era over HTTP at the server's own endpoint. */
 const isMirror = (call: Authenticated, facts: ServerFacts | null): boolean =>
-  call.door === 'mcp' && facts !== null && facts.transport === 'http' && facts.era !== null && facts.era === call.era;
+  call.door === 'mcp' && facts !== null && facts.transport === 'http' && facts.eras.includes(call.era);
 
 const unknownRoute = (risk: Risk): MethodRoute => ({ risk, single: null, aggregate: null, alwaysLocal: false, endless: false });
 

@@ -16,6 +16,8 @@ export interface ServerFacts {
   readonly transport: 'http' | 'stdio';
   /** null: not probed yet. */
   readonly era: Era | null;
+  /** All eras a client can be mirrored in; one server may speak both. */
+  readonly eras: readonly Era[];
 }
 
 /** Where the catalog reads from. Implemented by dispatch/. */

@@ -26,7 +26,8 @@ export function misshapen(method: string, params: JsonObject): string | null {
   }
 }
 
-const isText = (value: Json | undefined): boolean => typeof value === 'string' && value !== '';
+/** Absent is for the server to refuse: which methods it has, and what they need, is its own to say (MCP error codes must come through). */
+const isText = (value: Json | undefined): boolean => value === undefined || (typeof value === 'string' && value !== '');
 const isObject = (value: Json | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function prompt(given: Json | undefined): string | null {
@@ -36,6 +37,8 @@ function prompt(given: Json | undefined): string | null {
 
 function completion(params: JsonObject): string | null {
   const { ref, argument } = params;
+  if (ref === undefined && argument === undefined) return null;
   if (!isObject(ref) || !isText(ref['type']) || (ref['type'] === 'ref/resource' ? !isText(ref['uri']) : !isText(ref['name']))) return 'ref: must be an object that names a prompt or a resource';
+  if (argument === undefined) return null;
   return isObject(argument) && isText(argument['name']) && typeof argument['value'] === 'string' ? null : 'argument: must be an object with the strings name and value';
 }
