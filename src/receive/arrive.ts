@@ -24,11 +24,17 @@ export function judgeArrival(method: string, route: Route, heads: Heads, guard: 
   if (route.to === 'nowhere' && route.why === 'path') return { code: 'receive.path' };
   if (heads.authorization === null && heads.apiKey === null) return { code: 'authenticate.missing' };
   if (route.to === 'nowhere') return { code: 'receive.message', tell: 'This endpoint takes no query; credentials go into headers.', note: 'a query string' };
-  if (load.isDraining) return { code: 'receive.draining', retryAfterMs: 1000 };
-  if (load.inFlight >= config.max_in_flight) return { code: 'receive.overloaded', retryAfterMs: 1000 };
+  const full = judgeLoad(load, config);
+  if (full !== null) return full;
   if (method === 'POST') return judgePost(route, heads, config);
   if (route.to !== 'mcp' || (method !== 'GET' && method !== 'DELETE')) return { code: 'receive.method' };
   return judgeBodyless(method, heads);
+}
+
+/** Asked at the head and again when the body is in: only then does a request take a place, or slow senders would hold them all (CWE-400). */
+export function judgeLoad(load: Load, config: ReceiveConfig): Refusal | null {
+  if (load.isDraining) return { code: 'receive.draining', retryAfterMs: 1000 };
+  return load.inFlight >= config.max_in_flight ? { code: 'receive.overloaded', retryAfterMs: 1000 } : null;
 }
 
 function judgePost(route: Route, heads: Heads, config: ReceiveConfig): Refusal | null {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LEGACY, post, raw, type RoomUnderTest, startRoom } from '../../test/kit/receive-room.ts';
+import { post, raw, type RoomUnderTest, startRoom } from '../../test/kit/receive-room.ts';
 
 const folder = fileURLToPath(new URL('../../../shared/corpora/', import.meta.url));
 const present = existsSync(folder);

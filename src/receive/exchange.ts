@@ -49,7 +49,6 @@ export class Exchange implements Side, OpenStream {
   get signal(): AbortSignal {
     return this.abort.signal;
   }
-  /** Streams are not counted among the requests in flight: they stay for hours. */
   get isStream(): boolean {
     const message = this.call?.message;
     return message !== undefined && (message.kind === 'stream' || message.method === 'subscriptions/listen');
@@ -65,17 +64,6 @@ export class Exchange implements Side, OpenStream {
     return this.call;
   }
 
-  /** Counts this request among those in flight, until it ends, proves to be a stream, or its client goes away while sending. */
-  enter(): void {
-    this.isCounted = true;
-    this.room.load.inFlight++;
-  }
-  private leave(): void {
-    if (this.isCounted) this.room.load.inFlight--;
-    this.isCounted = false;
-    this.room.ended();
-  }
-
   /** Reads the body; `done` is not called when the client goes away meanwhile. */
   read(req: IncomingMessage, length: number, done: (end: BodyEnd) => void): void {
     if (length === 0) return done(NO_BYTES);
@@ -87,7 +75,9 @@ export class Exchange implements Side, OpenStream {
   run(call: Received): void {
     this.call = call;
     this.body = null;
-    if (this.isStream) this.leave();
+    // Open-ended streams are not counted: they stay for hours, and limit/ counts them.
+    this.isCounted = !this.isStream;
+    if (this.isCounted) this.room.load.inFlight++;
     this.room.deps.handle(call).then(this.finish, (thrown: unknown) => this.finish({ effect: 'unknown', refusal: { code: 'gateway.bug', note: String(thrown) } }));
   }
 
@@ -96,10 +86,7 @@ export class Exchange implements Side, OpenStream {
     if (this.isGone) return;
     this.isGone = true;
     this.room.streams.delete(this);
-    if (this.body !== null) {
-      this.body.release();
-      this.leave();
-    }
+    this.body?.release();
     if (this.call !== null && !this.res.writableEnded && (this.call.era === 'modern' || this.isStream)) this.abort.abort();
   };
 
@@ -150,7 +137,6 @@ export class Exchange implements Side, OpenStream {
       deps.log('a refusal could not be recorded', { correlation_id: this.id, fault: String(thrown) });
       shown = { code: 'audit.unavailable', effect: 'none' };
     }
-    this.leave();
     if (this.isGone) return;
     const reply =
       this.door === 'rest'
@@ -163,7 +149,8 @@ export class Exchange implements Side, OpenStream {
     const call = this.call;
     if (call === null) return;
     this.room.streams.delete(this);
-    this.leave();
+    if (this.isCounted) this.room.load.inFlight--;
+    this.room.ended();
     if (call.door === 'rest') this.finishRest(call, outcome);
     else if ('result' in outcome) this.finishResult(outcome.result);
     else this.finishRefusal(call, outcome.refusal);

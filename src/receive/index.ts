@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { CallId, Message, Received } from '../call/call.ts';
 import { newId } from '../lib/ids.ts';
-import { allowOf, judgeArrival } from './arrive.ts';
+import { allowOf, judgeArrival, judgeLoad } from './arrive.ts';
 import { listenFault, type ReceiveConfig } from './config.ts';
 import { corsHeaders, isPreflight, preflight } from './cors.ts';
 import { Exchange } from './exchange.ts';
@@ -101,14 +101,15 @@ function arrive(room: Room, req: IncomingMessage, res: ServerResponse, expects: 
     if (expects !== null || hasUnreadBody(heads)) res.shouldKeepAlive = false;
     return void exchange.refuse(refusal, undefined, undefined, refusal.code === 'receive.method' ? ['allow', allowOf(route)] : []);
   }
-  exchange.enter();
-  if (method !== 'POST') return void openOrEnd(exchange, method, heads, req);
+  if (method !== 'POST') return openOrEnd(exchange, method, heads, req);
   if (expects === 'continue') res.writeContinue();
   exchange.read(req, heads.contentLength === null ? (heads.transferEncoding === null ? 0 : -1) : Number(heads.contentLength), (end) => {
     if (typeof end === 'string') {
       res.shouldKeepAlive = false;
       return void exchange.refuse(end === 'too_large' ? { code: 'receive.too_large' } : { code: 'receive.overloaded', retryAfterMs: 1000 });
     }
+    const full = judgeLoad(load, config);
+    if (full !== null) return void exchange.refuse(full);
     if (route.to === 'rest') toolCall(room, exchange, end, heads, req);
     else mcpMessage(room, exchange, end, heads, req);
   });
