@@ -10,36 +10,44 @@ const SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
 
 /** The answer to the client, in its era, from what the server said in its own. Text that need not change keeps its bytes. */
 export function dress(exchange: Exchange, from: Era, call: Journaled): Answer {
-  if (exchange.result !== null) return dressResult(exchange.result, from, call);
-  if (exchange.error !== null) return dressError(exchange.error, from, call);
+  if (exchange.result !== null) return dressResult(exchange.result, exchange.parsed ?? parseObject(exchange.result), from, call);
+  if (exchange.error !== null) return dressError(exchange.error, exchange.parsed ?? parseObject(exchange.error), from, call);
   throw new UpstreamFault({ code: 'dispatch.bad_answer', note: 'neither result nor error', effect: 'unknown' });
 }
 
-function dressResult(text: string, from: Era, call: Journaled): Answer {
-  const value = parseObject(text);
+function dressResult(text: string, value: JsonObject | null, from: Era, call: Journaled): Answer {
   if (value === null) throw new UpstreamFault({ code: 'dispatch.bad_answer', note: 'the result is not an object that every parser reads alike', effect: 'unknown' });
   const kind = value['resultType'];
   // input_required asks the client, task promises an answer later: both belong to the server's own era and stay there in this release.
   if (kind !== undefined && kind !== 'complete') throw new UpstreamFault({ code: 'dispatch.translation', note: 'the result is not complete', effect: 'unknown' });
   const effect = effectOf({ result: value });
-  const dressed = call.era === 'modern' ? forModern(text, value, call.message.method) : from === 'modern' ? forLegacy(text, value) : text;
+  if (call.era === 'modern') {
+    const { text: dressed, value: shown } = forModern(text, value, call.message.method);
+    return worded(call.message.rpcId, 200, 'result', dressed, shown, call.session, effect);
+  }
+  const dressed = from === 'modern' ? forLegacy(text, value) : text;
   const shown = dressed === text ? value : parseObject(dressed);
   if (shown === null) throw new Error('dressing a result broke it');
   return worded(call.message.rpcId, 200, 'result', dressed, shown, call.session, effect);
 }
 
-function forModern(text: string, value: JsonObject, method: string): string {
-  const add: string[] = [];
-  if (value['resultType'] === undefined) add.push('"resultType":"complete"');
+function forModern(text: string, value: JsonObject, method: string): { readonly text: string; readonly value: JsonObject } {
+  const add: Record<string, string | number> = {};
+  if (value['resultType'] === undefined) add['resultType'] = 'complete';
   let dressed = text;
   if (CACHEABLE.has(method)) {
-    if (typeof value['ttlMs'] !== 'number') add.push('"ttlMs":0');
+    if (typeof value['ttlMs'] !== 'number') {
+      dressed = without(dressed, ['ttlMs']);
+      add['ttlMs'] = 0;
+    }
     // What one caller may see says nothing about another, whatever the server thinks of its own callers.
-    const scope = cutAt(dressed, ['cacheScope']);
-    if (scope === null) add.push('"cacheScope":"private"');
-    else if (value['cacheScope'] !== 'private') dressed = splice(dressed, scope, '"private"');
+    if (value['cacheScope'] !== 'private') {
+      dressed = without(dressed, ['cacheScope']);
+      add['cacheScope'] = 'private';
+    }
   }
-  return add.length === 0 ? dressed : withFirst(dressed, add.join(','));
+  const members = JSON.stringify(add);
+  return members === '{}' ? { text: dressed, value } : { text: withFirst(dressed, members.slice(1, -1)), value: { ...value, ...add } };
 }
 
 function forLegacy(text: string, value: JsonObject): string {
@@ -52,8 +60,7 @@ function forLegacy(text: string, value: JsonObject): string {
   return dressed;
 }
 
-function dressError(text: string, from: Era, call: Journaled): Answer {
-  const value = parseObject(text);
+function dressError(text: string, value: JsonObject | null, from: Era, call: Journaled): Answer {
   if (value === null || !Number.isInteger(value['code']) || typeof value['message'] !== 'string') {
     throw new UpstreamFault({ code: 'dispatch.bad_answer', note: 'the error is not a JSON-RPC error', effect: 'unknown' });
   }

@@ -265,7 +265,11 @@ const NAMED: ReadonlyMap<string, string> = new Map([['tools/call', 'name'], ['pr
 
 function exchangeOf(told: Told): Exchange {
   if (told.text === null || told.message === null) throw new UpstreamFault({ ...refusalOfStatus(told.status), effect: told.status >= 400 && told.status < 500 ? 'none' : 'unknown' });
-  return { result: textAt(told.text, ['result']), error: textAt(told.text, ['error']) };
+  const member = told.message['result'] === undefined ? 'error' : 'result';
+  const text = textAt(told.text, [member]);
+  const parsed = told.message[member];
+  if (!isObject(parsed)) throw new UpstreamFault({ code: 'dispatch.bad_answer', effect: 'unknown' });
+  return { result: member === 'result' ? text : null, error: member === 'error' ? text : null, parsed };
 }
 const failed = (message: JsonObject | null): boolean => {
   const result = message?.['result'];

@@ -14,11 +14,9 @@ import { createStreams } from './streams.ts';
 import { createTimeouts } from './timeouts.ts';
 import type { Upstream } from './upstream.ts';
 
-export type { Egress, EgressOptions, Log } from './link.ts';
 export type { DispatchDeps } from './room.ts';
 export type { CatalogSource } from './source.ts';
 export { createStdioUpstream } from './stdio.ts';
-export { UpstreamFault, type Exchange, type RequestOptions, type Upstream } from './upstream.ts';
 
 /** The room that asks the servers. */
 export interface Dispatch {

@@ -1,5 +1,6 @@
 import type { Journaled } from '../call/call.ts';
 import type { Json, JsonObject } from '../call/json.ts';
+import { eventBlock } from '../lib/sse.ts';
 import { bare, worded } from './answer.ts';
 import { LEGACY, LEGACY_VERSIONS, MODERN, SELF } from './envelope.ts';
 import { listen, stream } from './local-stream.ts';
@@ -46,7 +47,8 @@ function tools(call: Journaled, toolList: ReturnType<typeof createToolList>): Do
   // The list is one page, so no cursor was ever given out (MCP pagination: unknown cursors are invalid params).
   if (call.message.params['cursor'] !== undefined && call.message.params['cursor'] !== null) return error(call, 200, -32602, 'Unknown cursor.');
   const list = toolList(call);
-  return go(worded(call.message.rpcId, 200, 'result', list.text, list.value, call.session, 'done'));
+  const listed = worded(call.message.rpcId, 200, 'result', list.text, list.value, call.session, 'done');
+  return go(call.session?.streamed === true ? { ...listed, event: eventBlock(listed.bytes) } : listed);
 }
 
 const emptyList = (call: Journaled, member: string): JsonObject => ({ [member]: [], ...(call.era === 'modern' ? { resultType: 'complete', ttlMs: 0, cacheScope: 'private' } : {}) });

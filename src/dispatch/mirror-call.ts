@@ -130,6 +130,7 @@ export class MirrorCall implements Sink {
 
   #answer(bytes: Buffer, message: JsonObject, event: Buffer | null): void {
     const session = this.#call.message.method === 'initialize' ? this.#opened(message) : this.#call.session;
+    if (session !== null) session.streamed = event !== null;
     this.#settle(go({ status: this.#status, bytes, message, event, session, effect: effectOf(message), droppedBytes: 0 }));
     if (event !== null) this.#timer = setTimeout(() => this.#exchange.abort(), DRAIN_MS).unref();
   }

@@ -13,7 +13,7 @@ const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
 export function openSession(call: Received & { readonly principal: Principal; readonly session: Session | null }, version: string, upstreamId: string | null, now: number): Session {
   const prepared = call.session ?? {
     id: randomToken(), principalId: call.principal.id, server: call.server, version,
-    upstreamId: null, asked: new Set<string | number>(), resumable: new Map(), streams: new Set<(event: Buffer) => void>(), lastSeenAt: now,
+    upstreamId: null, streamed: false, asked: new Set<string | number>(), resumable: new Map(), streams: new Set<(event: Buffer) => void>(), lastSeenAt: now,
   };
   const session: Session = prepared.version === version ? prepared : { ...prepared, version };
   session.upstreamId = upstreamId !== null && SESSION_ID.test(upstreamId) ? upstreamId : null;

@@ -6,6 +6,8 @@ import type { Refusal } from '../call/refusal.ts';
 export interface Exchange {
   readonly result: string | null;
   readonly error: string | null;
+  /** The same, parsed by a parser that refuses what parsers read differently (`parseObject`). Left out: the own lane parses it. */
+  readonly parsed?: JsonObject;
 }
 
 export interface RequestOptions {

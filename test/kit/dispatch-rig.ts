@@ -2,16 +2,16 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
-import type { CallId, Era, Journaled, Message, Permit, ValidInput } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import type { Principal } from '../call/principal.ts';
-import type { Session } from '../call/session.ts';
-import type { Target, Tool } from '../call/target.ts';
-import { systemClock } from '../lib/clock.ts';
-import { newId, randomToken } from '../lib/ids.ts';
-import { textAt } from '../lib/json-spans.ts';
-import { dispatchConfig, type DispatchConfig } from './config.ts';
-import { createDispatch, type Dispatch, type DispatchDeps } from './index.ts';
+import type { CallId, Era, Journaled, Message, Permit, ValidInput } from '../../src/call/call.ts';
+import type { JsonObject } from '../../src/call/json.ts';
+import type { Principal } from '../../src/call/principal.ts';
+import type { Session } from '../../src/call/session.ts';
+import type { Target, Tool } from '../../src/call/target.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { newId, randomToken } from '../../src/lib/ids.ts';
+import { textAt } from '../../src/lib/json-spans.ts';
+import { dispatchConfig, type DispatchConfig } from '../../src/dispatch/config.ts';
+import { createDispatch, type Dispatch, type DispatchDeps } from '../../src/dispatch/index.ts';
 
 /** For this room's tests and measurements only: real servers on loopback, and calls as the corridor hands them over. */
 export interface Seen {
@@ -69,7 +69,6 @@ export interface Rig {
   readonly logs: { readonly message: string; readonly fields: object | undefined }[];
   readonly close: () => Promise<void>;
 }
-export type ServerSection = NonNullable<Parameters<typeof dispatchConfig.parse>[0]>;
 
 /** The room with an undici agent as its way out. */
 export function rig(servers: Record<string, object>, more: { readonly config?: object; readonly deps?: Partial<DispatchDeps> } = {}): Rig {
@@ -128,7 +127,7 @@ export const tool = (server: string, name: string, definition: object = {}): Too
 };
 
 export const session = (upstreamId: string | null, more: Partial<Session> = {}): Session => ({
-  id: randomToken(), principalId: 'key:alice', server: 's', version: '2025-11-25', upstreamId, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0, ...more,
+  id: randomToken(), principalId: 'key:alice', server: 's', version: '2025-11-25', upstreamId, streamed: false, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0, ...more,
 });
 
 export interface MadeCall {
