@@ -12,6 +12,8 @@ export interface Session {
   readonly version: string;
   /** The server's own session id, never shown to the client. Set by the mirror lane after `initialize`. */
   upstreamId: string | null;
+  /** The server answers with event streams; what the gateway answers in its place does too, so that a client sees one manner. */
+  streamed: boolean;
   /** Ids of server-to-client requests that wait for the client's response; any other response is dropped. */
   readonly asked: Set<string | number>;
   /** Calls whose server closed the stream early and will answer on a resumed one (2025-11-25 polling): JSON-RPC id to waiter. */

@@ -80,12 +80,12 @@ function world(servers: readonly ServerFacts[], config: Partial<ResolveConfig> =
   open.push(resolve);
   return { lists, asked, logged, say: (server) => say(server), resolve, hands };
 }
-const FS: ServerFacts = { name: 'fs', transport: 'stdio', era: 'modern' };
+const FS: ServerFacts = { name: 'fs', transport: 'stdio', era: 'modern', eras: ['modern'] };
 const SERVERS: readonly ServerFacts[] = [
   FS,
-  { name: 'new', transport: 'http', era: 'modern' },
-  { name: 'old', transport: 'http', era: 'legacy' },
-  { name: 'dead', transport: 'http', era: null },
+  { name: 'new', transport: 'http', era: 'modern', eras: ['modern'] },
+  { name: 'old', transport: 'http', era: 'legacy', eras: ['legacy'] },
+  { name: 'dead', transport: 'http', era: null, eras: [] },
 ];
 
 describe('cases.yaml', async () => {

@@ -61,7 +61,7 @@ export function createSessions(limits: SessionLimits, clock: Clock): Sessions {
 
   return {
     open: (principal, server, version) => ({
-      id: randomToken(32), principalId: principal.id, server, version, upstreamId: null,
+      id: randomToken(32), principalId: principal.id, server, version, upstreamId: null, streamed: false,
       asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: clock.now(),
     }),
     keep: (session) => {
