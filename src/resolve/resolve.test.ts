@@ -85,6 +85,7 @@ const SERVERS: readonly ServerFacts[] = [
   FS,
   { name: 'new', transport: 'http', era: 'modern', eras: ['modern'] },
   { name: 'old', transport: 'http', era: 'legacy', eras: ['legacy'] },
+  { name: 'both', transport: 'http', era: 'modern', eras: ['modern', 'legacy'] },
   { name: 'dead', transport: 'http', era: null, eras: [] },
 ];
 

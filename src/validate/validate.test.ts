@@ -266,19 +266,22 @@ describe('against a plain validator', () => {
 describe('what is not a tool', () => {
   test.each([
     ['prompts/get', { name: 'a', arguments: { b: 'c' } }, true],
-    ['prompts/get', {}, false],
+    ['prompts/get', {}, true], // absent is the server's to refuse
+    ['prompts/get', { name: '' }, false],
+    ['prompts/get', { name: 1 }, false],
     ['prompts/get', { name: 'a', arguments: { b: 1 } }, false],
     ['prompts/get', { name: 'a', arguments: [] }, false],
     ['resources/read', { uri: 'file:///a' }, true],
     ['resources/read', { uri: ['file:///a'] }, false],
-    ['resources/subscribe', {}, false],
+    ['resources/subscribe', { uri: null }, false],
     ['completion/complete', { ref: { type: 'ref/prompt', name: 'a' }, argument: { name: 'b', value: '' } }, true],
     ['completion/complete', { ref: { type: 'ref/resource', uri: 'a' }, argument: { name: 'b', value: '' } }, true],
-    ['completion/complete', { ref: { type: 'ref/resource', name: 'a' }, argument: { name: 'b', value: '' } }, false],
+    ['completion/complete', { ref: { type: 'ref/resource', uri: 1 }, argument: { name: 'b', value: '' } }, false],
+    ['completion/complete', { ref: { type: 'ref/prompt', name: 'a' }, argument: { name: 'b', value: 1 } }, false],
     ['completion/complete', { ref: 'a' }, false],
     ['logging/setLevel', { level: 3 }, false],
     ['tasks/cancel', { taskId: 't' }, true],
-    ['tasks/cancel', {}, false],
+    ['tasks/cancel', { taskId: 5 }, false],
     ['ping', {}, true],
   ])('%s %o', (method, params, fits) => {
     const call = { target: { method, tool: null }, message: { params, argumentsText: '{}', inexact: [] } };
