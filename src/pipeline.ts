@@ -20,8 +20,10 @@ export interface Stages {
 /** Writes the outcome record; must resolve before anyone is answered. */
 export type Finish = (known: c.Known, outcome: c.Outcome, passed: readonly StageName[]) => Promise<void>;
 
-/** A guard that hangs is a refusal. Dispatch has its own time-out; the backstop behind it is this much longer. */
+/** A guard that hangs is a refusal. */
 const GUARD_MS = 10_000;
+/** Dispatch keeps its own time-outs, which progress from the server may stretch so many times; this is the backstop behind them. */
+const STRETCH = 10;
 
 /** Runs one call. Never throws; whatever is not an explicit `go` ends as a refusal. */
 export async function handleCall(call: c.Received, stages: Stages, finish: Finish): Promise<c.Outcome> {
@@ -53,7 +55,7 @@ export async function handleCall(call: c.Received, stages: Stages, finish: Finis
     if (call.signal.aborted) throw new Stopped({ code: 'gateway.cancelled' });
     const journaled = await pass(stages.journal, approved); // no record, no act
     const timeoutMs = resolved.target.timeoutMs;
-    const answered = await pass(stages.dispatch, journaled, timeoutMs === null ? Infinity : timeoutMs + GUARD_MS);
+    const answered = await pass(stages.dispatch, journaled, timeoutMs === null ? Infinity : timeoutMs * STRETCH + GUARD_MS);
     const inspected = await pass(stages.inspect, answered);
     end = { result: inspected.result };
   } catch (thrown) {
