@@ -62,9 +62,9 @@ function* find(dir: string, filter: AuditFilter): Generator<Hit, void, undefined
 
 function compile(filter: AuditFilter): (line: Buffer) => AuditRecord | null {
   const must = Object.entries({ correlation_id: filter.correlationId, caller_id: filter.caller, tool: filter.tool, mcp_server: filter.server, decision: filter.decision })
-    .filter((entry): entry is [keyof AuditRecord & string, string] => entry[1] !== undefined);
+    .filter((entry): entry is [keyof AuditRecord, string] => entry[1] !== undefined);
   // A record that fits holds these bytes: most lines are passed over without being parsed.
-  const needles = must.map(([name, value]) => Buffer.from(`"${name}":${JSON.stringify(value)}`));
+  const needles = must.map(([name, value]) => Buffer.from(`${JSON.stringify(name)}:${JSON.stringify(value)}`));
   const prefix = filter.event?.endsWith('.*') === true ? filter.event.slice(0, -1) : null;
   return (line) => {
     if (!needles.every((needle) => line.includes(needle))) return null;

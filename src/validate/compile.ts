@@ -34,6 +34,7 @@ export function compileSchema(tool: Tool, isClosed: boolean, limits: SchemaLimit
     const validate: ValidateFunction = createCompiler(schema.dialect, work).compile(schema.root);
     work.left = Infinity;
     validate({}); // V8 reads a function when it is first run: better here than on the hot path, its faults too
+    // oxlint-disable-next-line typescript/no-unnecessary-boolean-literal-compare -- only an exact true goes on, whatever a schema made of the function
     return { ok: true, schema, judge: (value) => (validate(value) === true ? null : (validate.errors?.at(-1) ?? UNNAMED)) };
   } catch (thrown) {
     if (thrown instanceof SchemaFault) return { ok: false, fault: thrown.message };
