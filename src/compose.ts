@@ -98,7 +98,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const receive = createReceive(config.receive, {
     handle: (call) => handleCall(call, stages, finish),
     refuse: audit.refuse,
-    serverExists: (name) => name in config.dispatch.servers,
+    serverExists: (name) => Object.hasOwn(config.dispatch.servers, name), secret,
     health, stillValid: authenticate.stillValid, clock, log,
   });
   authenticate.onRevoked((principalId) => receive.closeStreams(principalId));

@@ -4,7 +4,7 @@ export interface RefusalRow {
   readonly mcp: number;
   /** HTTP status at POST /tool. */
   readonly rest: number;
-  /** JSON-RPC error code (MCP 2026-07-28 base protocol, section on error codes). */
+  /** JSON-RPC error code; our own stand outside -32768…-32000 (MCP 2026-07-28 base protocol, error codes). */
   readonly rpc: number;
   /** tool: a `tools/call` gets a result with `isError: true`, so that the model can mend its call. error: a JSON-RPC error. */
   readonly as: 'tool' | 'error';
@@ -46,19 +46,19 @@ const ROWS = {
   'receive.overloaded': [503, 503, -32603, 'error', true, 'Too many requests are being worked on. Try again shortly.', 'Raise receive.max_in_flight or add a replica.'],
   'receive.draining': [503, 503, -32603, 'error', true, 'The gateway is shutting down.', 'Nothing; it drains.'],
 
-  'authenticate.missing': [401, 401, -32001, 'error', false, WHO, 'Give the client a key or a token.'],
-  'authenticate.malformed': [401, 401, -32001, 'error', false, WHO, 'The credential cannot be read as one; the record says why.'],
-  'authenticate.ambiguous': [400, 400, -32001, 'error', false, 'More than one credential was sent. Send exactly one.', 'Look who sends two: it is either a proxy that adds one or a confusion attack.'],
-  'authenticate.unknown': [401, 401, -32001, 'error', false, WHO, 'The key is not on file or the token was not signed by a known key.'],
-  'authenticate.revoked': [401, 401, -32001, 'error', false, WHO, 'Somebody still uses a revoked key: find out who.'],
-  'authenticate.expired': [401, 401, -32001, 'error', false, WHO, 'Rotate the key or let the client fetch a new token.'],
-  'authenticate.not_yet': [401, 401, -32001, 'error', false, WHO, 'The token is not valid yet: compare clocks.'],
-  'authenticate.issuer': [401, 401, -32001, 'error', false, WHO, 'The issuer is not configured under authenticate.jwt.'],
-  'authenticate.audience': [401, 401, -32001, 'error', false, WHO, 'The token was issued for another service; it is refused here by design.'],
-  'authenticate.algorithm': [401, 401, -32001, 'error', false, WHO, 'The token uses an algorithm or type that is not allowed.'],
-  'authenticate.claims': [401, 401, -32001, 'error', false, WHO, 'A claim is missing or not of the right form; the record names it.'],
-  'authenticate.lifetime': [401, 401, -32001, 'error', false, WHO, 'The token lives longer than authenticate.jwt.max_lifetime.'],
-  'authenticate.source': [401, 401, -32001, 'error', false, WHO, 'The key is bound to other source addresses.'],
+  'authenticate.missing': [401, 401, -31001, 'error', false, WHO, 'Give the client a key or a token.'],
+  'authenticate.malformed': [401, 401, -31001, 'error', false, WHO, 'The credential cannot be read as one; the record says why.'],
+  'authenticate.ambiguous': [400, 400, -31001, 'error', false, 'More than one credential was sent. Send exactly one.', 'Look who sends two: it is either a proxy that adds one or a confusion attack.'],
+  'authenticate.unknown': [401, 401, -31001, 'error', false, WHO, 'The key is not on file or the token was not signed by a known key.'],
+  'authenticate.revoked': [401, 401, -31001, 'error', false, WHO, 'Somebody still uses a revoked key: find out who.'],
+  'authenticate.expired': [401, 401, -31001, 'error', false, WHO, 'Rotate the key or let the client fetch a new token.'],
+  'authenticate.not_yet': [401, 401, -31001, 'error', false, WHO, 'The token is not valid yet: compare clocks.'],
+  'authenticate.issuer': [401, 401, -31001, 'error', false, WHO, 'The issuer is not configured under authenticate.jwt.'],
+  'authenticate.audience': [401, 401, -31001, 'error', false, WHO, 'The token was issued for another service; it is refused here by design.'],
+  'authenticate.algorithm': [401, 401, -31001, 'error', false, WHO, 'The token uses an algorithm or type that is not allowed.'],
+  'authenticate.claims': [401, 401, -31001, 'error', false, WHO, 'A claim is missing or not of the right form; the record names it.'],
+  'authenticate.lifetime': [401, 401, -31001, 'error', false, WHO, 'The token lives longer than authenticate.jwt.max_lifetime.'],
+  'authenticate.source': [401, 401, -31001, 'error', false, WHO, 'The key is bound to other source addresses.'],
   'authenticate.unavailable': [503, 503, -32603, 'error', true, 'The credential cannot be verified at present.', 'The key store or the JWKS URL does not answer.'],
 
   'resolve.unknown_server': [404, 404, -32601, 'error', false, 'No such endpoint.', 'Check the server name in the URL.'],
@@ -78,10 +78,10 @@ const ROWS = {
   'validate.number': [200, 400, -32602, 'tool', true, 'A number cannot be judged exactly.', 'Nothing; the model is told what to mend.'],
   'validate.schema': [200, 502, -32603, 'tool', false, 'The tool’s input schema cannot be used, so no arguments can be judged by it.', 'Report it to whoever runs the server; the record says what is wrong.'],
 
-  'limit.rate': [429, 429, -32029, 'tool', true, 'Too many calls. Wait before you call again.', 'Raise the limit under limit.rates if the use is legitimate.'],
-  'limit.concurrency': [429, 429, -32029, 'tool', true, 'Too many calls are running on this server. Wait for one to end.', 'Raise limit.concurrency if the server can bear it.'],
+  'limit.rate': [429, 429, -31029, 'tool', true, 'Too many calls. Wait before you call again.', 'Raise the limit under limit.rates if the use is legitimate.'],
+  'limit.concurrency': [429, 429, -31029, 'tool', true, 'Too many calls are running on this server. Wait for one to end.', 'Raise limit.concurrency if the server can bear it.'],
 
-  'approve.required': [200, 403, -32030, 'tool', false, 'This tool needs the approval of a person, and nothing was executed. Tell your user; do not retry.', 'Approvals come with their own release; until then such tools cannot run.'],
+  'approve.required': [200, 403, -31030, 'tool', false, 'This tool needs the approval of a person, and nothing was executed. Tell your user; do not retry.', 'Approvals come with their own release; until then such tools cannot run.'],
 
   'journal.unavailable': [503, 503, -32603, 'error', false, SELF, 'The intent could not be written: see /ready; look at the disk of the audit folder.'],
   'audit.unavailable': [503, 503, -32603, 'error', false, `The outcome could not be recorded, so it is withheld. ${CHECK}`, 'See /ready; look at the disk of the audit folder.'],

@@ -137,6 +137,8 @@ export const CROSS: readonly Check[] = [
   { needs: ['dispatch', 'limit'], find: strangers((config) => recordGlobs(['limit', 'rates', 'tools'], config.limit.rates.tools)) },
   { needs: ['dispatch'], find: strangers((config) => recordGlobs(['dispatch', 'timeouts', 'tools'], config.dispatch.timeouts.tools)) },
   { needs: ['dispatch', 'limit'], find: unknownServers(['limit', 'concurrency', 'servers'], (config) => Object.keys(config.limit.concurrency.servers)) },
+  { needs: ['dispatch', 'inspect'], find: unknownServers(['inspect', 'servers'], (config) => Object.keys(config.inspect.servers)) },
+  { needs: ['dispatch', 'inspect'], find: strangers((config) => recordGlobs(['inspect', 'tools'], config.inspect.tools)) },
   { needs: ['dispatch'], find: sharedAcross },
   { needs: ['dispatch', 'authenticate'], find: inboundIsOutbound },
   { needs: ['authenticate'], find: weakKeys },

@@ -57,6 +57,8 @@ describe('rules between rooms', () => {
     ['validate', 'validate: {tools: {zebra__x: {unknown_arguments: allow}}}', '2:20 validate.tools.zebra__x', '# write it as *__x'],
     ['limit.rates', 'limit: {rates: {tools: {githb__x: 1/minute}}}', '2:25 limit.rates.tools.githb__x', '# write it as github__x'],
     ['limit.concurrency', 'limit: {concurrency: {servers: {githb: 1}}}', '2:33 limit.concurrency.servers.githb', '# write it as github'],
+    ['inspect.servers', 'inspect: {servers: {githb: {action: refuse}}}', '2:20 inspect.servers.githb', '# write it as github'],
+    ['inspect.tools', 'inspect: {tools: {githb__x: {max_bytes: 2048}}}', '2:19 inspect.tools.githb__x', '# write it as github__x'],
   ])('a tool or server that does not exist in %s', (_, text, place, mend) => {
     const told = faults(SERVERS + text);
     expect(told).toHaveLength(1);
@@ -68,6 +70,9 @@ describe('rules between rooms', () => {
   });
   it('say nothing while there is no server', () => expect(faults('authorize: {rules: [{id: r, effect: deny, tools: [x__y]}]}')).toEqual([]));
 
+  it('time-outs of tools that do not exist', () => {
+    expect(faults('dispatch: {timeouts: {tools: {githb__x: {timeout_ms: 5}}}, servers: {github: {command: [x]}}}')).toEqual(['1:31 dispatch.timeouts.tools.githb__x: can match no tool: tools are named `server__tool` and the servers are github: # write it as github__x']);
+  });
   it('one secret in two environments is refused, by name and by value', () => {
     for (const ref of ['env:A', 'env:SAME_AS_A']) {
       const told = faults(`dispatch:\n  servers:\n    ${server('a', 'environment: test,', 'env:A')}\n    ${server('b', 'environment: production,', ref)}`);

@@ -7,7 +7,7 @@ import { cutToFit } from './cut.ts';
 import { CLEAN, type Detection } from './detect.ts';
 import { withData } from './event.ts';
 import { objectAt, textsOf } from './gather.ts';
-import type { Compiled } from './compiled.ts';
+import { type Compiled, INSTRUCTIONS, SECRETS } from './compiled.ts';
 import type { Settings } from './settings.ts';
 import { summarise } from './summary.ts';
 import { WRAP_BYTES, wrapText } from './wrap.ts';
@@ -68,9 +68,10 @@ function judgeContent(call: Answered, message: JsonObject, settings: Settings, m
 function examine(bytes: Buffer, message: JsonObject, compiled: Compiled): { readonly detection: Detection; readonly kinds: readonly string[] } {
   const suspicion = compiled.suspect(bytes);
   if (suspicion === 0) return NOTHING;
-  const texts = textsOf(message);
-  // Escapes count among the anchors of instructions, and may hide a secret as well: whatever is suspect is read for both.
-  return { detection: compiled.detector.read(texts), kinds: compiled.redactor.kinds(`${JSON.stringify(message)}\n${texts.join('\n')}`) };
+  return {
+    detection: (suspicion & INSTRUCTIONS) === 0 ? CLEAN : compiled.detector.read(textsOf(message)),
+    kinds: (suspicion & SECRETS) === 0 ? EMPTY : compiled.redactor.kinds(bytes.toString('utf8')),
+  };
 }
 const NOTHING = { detection: CLEAN, kinds: EMPTY };
 

@@ -16,20 +16,29 @@ export interface InspectLog {
 export interface Compiled {
   readonly detector: Detector;
   readonly redactor: Redactor;
-  /** What bytes call for, in one pass: INSTRUCTIONS and SECRETS. Beyond ASCII nothing can be judged by bytes: both are said. */
+  /** What bytes call for, in one pass: INSTRUCTIONS, SECRETS or both. Beyond ASCII instructions cannot be ruled out by bytes. */
   readonly suspect: (bytes: Buffer) => number;
   readonly settings: (target: Target) => Settings;
   readonly log: InspectLog;
 }
-export const INSTRUCTIONS = 1, SECRETS = 2, BOTH = 3;
+export const INSTRUCTIONS = 1, SECRETS = 2;
+/** Escapes hide both; an address is only worth a look when it has a login in it. */
+const ESCAPE = 4, ADDRESS = 8, ALL = 15;
+const AT = 64;
 
 /** Compiles vocabulary, rules and the prefilter over all of them (some 100 ms, once). */
 export function compileInspect(config: InspectConfig, log: InspectLog): Compiled {
   const detector = buildDetector();
   const redactor = buildRedactor();
   const automaton = buildAutomaton([
-    ...detector.anchors.map((text) => ({ text, value: INSTRUCTIONS })), ...redactor.keys.map((text) => ({ text, value: SECRETS })),
+    ...detector.anchors.map((text) => ({ text, value: text === '\\u' ? ESCAPE : INSTRUCTIONS })),
+    ...redactor.keys.map((text) => ({ text, value: text === '://' ? ADDRESS : SECRETS })),
   ], folding);
-  const suspect = (bytes: Buffer): number => (isAscii(bytes) ? automaton.flags(bytes, BOTH) : BOTH);
+  const suspect = (bytes: Buffer): number => {
+    const found = automaton.flags(bytes, ALL);
+    if ((found & ESCAPE) !== 0) return INSTRUCTIONS | SECRETS;
+    const login = (found & ADDRESS) !== 0 && bytes.includes(AT) ? SECRETS : 0;
+    return (found & (INSTRUCTIONS | SECRETS)) | login | (isAscii(bytes) ? 0 : INSTRUCTIONS);
+  };
   return { detector, redactor, suspect, settings: createSettings(config), log };
 }

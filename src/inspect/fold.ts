@@ -21,25 +21,27 @@ const ASCII = Uint8Array.from({ length: 128 }, (_, code) => {
   const at = '013457l'.indexOf(String.fromCharCode(lower));
   return at < 0 ? lower : 'oieasti'.charCodeAt(at);
 });
-const ALIKE: ReadonlyMap<number, number> = new Map(
-  [...'аaеeоoрpсcуyхxіiјjѕsԁdһhӏiкkмmтtвbԛqԝwαaοoνvιiκkρpτtυuεeηnχxγyωwıiđdøołiɑaɡgʟiʀrɴnꜱsᴀaᴇeᴏo'.matchAll(/(.)(.)/gu)]
-    .map(([, alike = '', plain = '']) => [alike.charCodeAt(0), plain.charCodeAt(0)]),
-);
+/** Latin letters with accents, by the letter they stand on. */
+const ACCENTED = Array.from({ length: 0x190 }, (_, i) => i + 0xc0)
+  .map((code) => [code, String.fromCharCode(code).normalize('NFD').toLowerCase().charCodeAt(0)] as const)
+  .filter(([code, plain]) => plain < 128 && plain !== code);
+const ALIKE: ReadonlyMap<number, number> = new Map([
+  ...ACCENTED.map(([code, plain]) => [code, ASCII[plain] ?? plain] as const),
+  ...[...'аaеeоoрpсcуyхxіiјjѕsԁdһhӏiкkмmтtвbԛqԝwαaοoνvιiκkρpτtυuεeηnχxγyωwıiđdøołiɑaɡgʟiʀrɴnꜱsᴀaᴇeᴏo'.matchAll(/(.)(.)/gu)]
+    .map(([, alike = '', plain = '']) => [alike.charCodeAt(0), ASCII[plain.charCodeAt(0)] ?? 0] as const),
+]);
 
 /** Format and filler characters that show nothing, and control characters other than tab and line ends. */
 // oxlint-disable-next-line no-control-regex
 const UNSEEN = /[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/gu;
 const FILLER = /[\u115f\u1160\u3164\uffa0\u2800]/g;
-// oxlint-disable-next-line no-control-regex
-const PLAIN = /^[\t\n\r\x20-\x7e]*$/;
+/** Latin script and the punctuation of ordinary prose: `fold` alone reads it. */
+const LATIN = /^[\t\n\r\x20-\x7e\u00a0-\u00ac\u00ae-\u024f\u2010-\u2015\u2018-\u201f\u2022\u2026\u20ac\u2122\u2190-\u21ff\u2500-\u257f\u2713\u2714]*$/;
 const MARKS = /[\u0300-\u036f]/g;
-
-/** True for texts of printable ASCII: nothing in them needs to be normalised. */
-export const isPlain = (text: string): boolean => PLAIN.test(text);
 
 /** The text as a reader would speak it: unseen characters gone, NFKC, accents gone, lower case. Linear time. */
 export function normalise(text: string): string {
-  if (isPlain(text)) return text.toLowerCase();
+  if (LATIN.test(text)) return text.toLowerCase();
   const seen = text.replace(FILLER, ' ').replace(UNSEEN, '');
   return seen.normalize('NFKC').toLowerCase().normalize('NFD').replace(MARKS, '').normalize('NFC');
 }
