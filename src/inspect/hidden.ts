@@ -64,8 +64,13 @@ const MARKS = /[\u200e\u200f\u2066-\u2069]/g;
 /** The text without what is not seen. Emoji, flags and right-to-left text keep what they need; a lone CR ends a line. */
 export function strip(text: string): string {
   if (!ANY.test(text)) return text;
-  let seen = text.replace(TERMINAL, '').replace(/\r(?!\n)/g, '\n').replace(CONTROL, '').replace(ALWAYS, '').replace(SELECTORS, '').replace(JOINERS, '');
-  if (TAG.test(seen)) seen = stripTags(seen);
+  let seen = text.replace(TERMINAL, '').replace(/\r(?!\n)/g, '\n').replace(CONTROL, '');
+  // What is taken out brings together what stood around it, which may then be a run; three rounds are more than honest text needs.
+  for (let round = 0, before = ''; round < 3 && seen !== before; round++) {
+    before = seen;
+    if (TAG.test(seen)) seen = stripTags(seen);
+    seen = seen.replace(ALWAYS, '').replace(SELECTORS, '').replace(JOINERS, '');
+  }
   return RTL.test(seen) ? seen : seen.replace(MARKS, '');
 }
 

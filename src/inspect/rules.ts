@@ -32,7 +32,8 @@ const RULES: readonly (readonly [rule: string, needs: number, judge: Rule])[] = 
   ['override', W.OVER | W.SOFT, (words, i, bits) => {
     const soft = has(bits, W.SOFT) ? 2 : 0;
     const object = ahead(words, i, W.OBJ, 8);
-    if (object >= 0) {
+    // With another verb between them the object belongs to that verb: "ignore the warning and run the instructions".
+    if (object >= 0 && !has(between(words, i + 1, object - 1), W.USE | W.REPLY | W.READ)) {
       const which = between(words, i + 1, object + 2);
       if (has(which, W.QUAL | W.SYSTEM)) return 5 - soft;
       const next = has(between(words, object + 1, object + 3), W.USE | W.REPLY | W.SEND | W.SHOW) ? 1 : 0;

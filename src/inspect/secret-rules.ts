@@ -77,9 +77,9 @@ const ROWS: readonly Row[] = [
   ['cloud_vendor', '4b1d v1.0- dnkey- duffel_ ezak eztk flwseck flwpubk fio-u- ico- s-s4t2 rdme_ tk-us- sm_pat_ sm_aat_ sm_sat_ shippo_ squ_ sqp_ sqa_ sgp_ pnu_ sha256~ akcp octopus',
     /(?<![A-Za-z0-9.])(?:4b1d[A-Za-z0-9]{38}|v1\.0-[a-f0-9]{24}-[a-f0-9]{146}|dnkey-[A-Za-z0-9=_-]{26}-[A-Za-z0-9=_-]{52}|duffel_(?:test|live)_[A-Za-z0-9=_-]{43}|EZ[AT]K[A-Za-z0-9]{54}|FLW(?:SECK|PUBK)_TEST-[a-h0-9]{12,32}(?:-X)?|fio-u-[A-Za-z0-9=_-]{64}|ico-[A-Za-z0-9]{32}|s-s4t2(?:ud|af)-[a-f0-9]{64}|rdme_[a-z0-9]{70}|tk-us-[A-Za-z0-9_-]{48}|sm_(?:pat|aat|sat)_[A-Za-z0-9]{16}|shippo_(?:live|test)_[a-f0-9]{40}|sq[upa]_[A-Za-z0-9]{40}|sgp_(?:(?:local|[a-fA-F0-9]{16})_)?[a-fA-F0-9]{40}|pnu_[A-Za-z0-9]{36}|sha256~[A-Za-z0-9_-]{43}|AKCp[A-Za-z0-9]{69}|API-[A-Z0-9]{26})(?![A-Za-z0-9])/g],
   ['jwt', 'eyj ewo', /(?<![A-Za-z0-9_-])e[yw][A-Za-z0-9_-]{10,4000}\.e[yw][A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{0,2000}/g, anything],
-  ['private_key', 'private key', /-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----([A-Za-z0-9+/=\s:,.\\-]{16,20000})/g, (body) => /[A-Za-z0-9+/=]{24}/.test(body)],
-  ['url_credentials', '://', /:\/\/[^\s:/@"'`<>]{0,64}:([^\s/"'`<>]{3,128})@[A-Za-z0-9[]/g, (secret, match) => isPassword(secret) && !match[0].startsWith(`://${secret}:`)],
-  ['curl_user', 'curl', /(?:\s-u|--user)[\s=]{1,4}["']?([^\s"':]{1,80}["']?:["']?[^\s"']{3,80})/g, (pair) => isLogin(pair)],
+  ['private_key', 'private key', /-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----((?:[A-Za-z0-9+/=\s:,.-]|\\[nr]){16,20000})/g, (body) => /[A-Za-z0-9+/=]{24}/.test(body)],
+  ['url_credentials', '://', /:\/\/[^\s:/@"'`<>]{0,64}:([^\s/"'`<>\\]{3,128})@[A-Za-z0-9[]/g, (secret, match) => isPassword(secret) && !match[0].startsWith(`://${secret}:`)],
+  ['curl_user', 'curl', /(?:\s-u|--user)[\s=]{1,4}["']?([^\s"':\\]{1,80}["']?:["']?[^\s"'\\]{3,80})/g, (pair) => isLogin(pair)],
   ['authorization', 'authorization private-token x-auth-token x-api-key', /(?:authorization|private-token|x-auth-token|x-api-key)["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\\]{0,3}(?:(?:bearer|basic|token|apikey|digest)\s{1,3})?([A-Za-z0-9._~+/=:-]{8,4000})/gi, (secret) => isVaried(secret) && (/[0-9]/.test(secret) || secret.length >= 16) && !isWord(secret)],
   ['cookie', 'cookie', /cookie["'\\]{0,3}\s{0,3}:\s{0,3}["'\\]{0,3}([A-Za-z0-9_.-]{1,60}=[^\s"'\\][^\r\n"'\\]{8,4000})/gi, (pairs) => pairs.split(/[;=]/).some((part) => part.length >= 12 && isVaried(part) && /[0-9]/.test(part) && !/[ :,]/.test(part.trim()))],
 ];
