@@ -221,7 +221,10 @@ describe('the catalog', () => {
     const w = world([FS]);
     await w.resolve.start();
     w.hands.at += 5_001;
-    for (let i = 0; i < 100; i++) expect(w.resolve.stage.run(call({ server: 'fs', name: `guess${i}` }))).toMatchObject({ stop: { code: 'resolve.unknown_tool' } });
+    for (let i = 0; i < 20; i++) {
+      expect(w.resolve.stage.run(call({ server: 'fs', name: `guess${i}` }))).toMatchObject({ stop: { code: 'resolve.unknown_tool' } });
+      await new Promise((r) => setImmediate(r));
+    }
     expect(w.asked).toEqual(['fs', 'fs']);
   });
   test('a call to a server that is still starting waits for it', async () => {

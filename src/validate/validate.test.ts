@@ -51,32 +51,32 @@ const nested = (n: number): object => (n === 0 ? {} : { properties: { a: nested(
 
 describe('hostile schemas are refused, quickly', () => {
   test.each([
-    ['a reference in a circle', { $ref: '#' }],
-    ['a circle of two', { properties: { x: { $ref: '#/$defs/a' } }, $defs: { a: { allOf: [{ $ref: '#/$defs/b' }] }, b: { $ref: '#/$defs/a' } } }],
-    ['a reference that leads nowhere', { properties: { x: { $ref: '#/$defs/none' } } }],
-    ['a reference to what every object inherits', { properties: { x: { $ref: '#/constructor' } } }],
-    ['a reference to a broken pointer', { properties: { x: { $ref: '#/%E0%A4%A' } } }],
-    ['an identity of its own', { properties: { x: { $id: 'http://a/b', type: 'string' } } }],
-    ['an asynchronous schema, which accepts everything', { $async: true }],
-    ['the same, further down', { properties: { x: { $async: true } } }],
-    ['too deep', nested(40)],
-    ['too many branches', { anyOf: Array.from({ length: 501 }, () => ({})) }],
-    ['too many schemas', { properties: props(2001, () => ({})) }],
-    ['too large', { description: 'x'.repeat(300_000) }],
-    ['thousands of costly patterns', { properties: props(1900, (i) => ({ pattern: `^a{1,${900 + (i % 90)}}$` })) }],
-    ['a pattern that is none', { properties: { x: { pattern: '(' } } }],
-    ['a pattern that looks around', { properties: { x: { pattern: '(?=a)b' } } }],
-    ['a pattern that refers back', { properties: { x: { pattern: '(a)\\1' } } }],
-    ['an unknown dialect', { $schema: 'http://example.com/schema' }],
-    ['an unknown type', { properties: { x: { type: 'strnig' } } }],
-    ['a keyword of the wrong kind', { properties: { x: { minimum: '5' } } }],
-    ['a property that is no schema', { properties: { x: 'string' } }],
-    ['a choice that is no list', { anyOf: {} }],
-  ])('%s', (_, schema) => {
+    ['a reference in a circle', { $ref: '#' }, /leads back/],
+    ['a circle of two', { properties: { x: { $ref: '#/$defs/a' } }, $defs: { a: { allOf: [{ $ref: '#/$defs/b' }] }, b: { $ref: '#/$defs/a' } } }, /leads back/],
+    ['a reference that leads nowhere', { properties: { x: { $ref: '#/$defs/none' } } }, /leads nowhere/],
+    ['a reference to what every object inherits', { properties: { x: { $ref: '#/constructor' } } }, /leads nowhere/],
+    ['a reference to a broken pointer', { properties: { x: { $ref: '#/%E0%A4%A' } } }, /pointer/],
+    ['an identity of its own', { properties: { x: { $id: 'http://a/b', type: 'string' } } }, /\$id/],
+    ['an asynchronous schema, which accepts everything', { $async: true }, /async/],
+    ['the same, further down', { properties: { x: { $async: true } } }, /async/],
+    ['too deep', nested(40), /nested deeper/],
+    ['too many branches', { anyOf: Array.from({ length: 501 }, () => ({})) }, /branches/],
+    ['too many schemas', { properties: props(2001, () => ({})) }, /made of more/],
+    ['too large', { description: 'x'.repeat(300_000) }, /larger than/],
+    ['thousands of costly patterns', { properties: props(1900, (i) => ({ pattern: `^a{1,${900 + (i % 90)}}$` })) }, /patterns are too large/],
+    ['a pattern that is none', { properties: { x: { pattern: '(' } } }, /not a regular expression/],
+    ['a pattern that looks around', { properties: { x: { pattern: '(?=a)b' } } }, /looks around/],
+    ['a pattern that refers back', { properties: { x: { pattern: '(a)\\1' } } }, /refers back/],
+    ['an unknown dialect', { $schema: 'http://example.com/schema' }, /dialect/],
+    ['an unknown type', { properties: { x: { type: 'strnig' } } }, /not a valid JSON Schema/],
+    ['a keyword of the wrong kind', { properties: { x: { minimum: '5' } } }, /not a valid JSON Schema/],
+    ['a property that is no schema', { properties: { x: 'string' } }, /does not hold a schema/],
+    ['a choice that is no list', { anyOf: {} }, /does not hold a schema/],
+  ] as [string, object, RegExp][])('%s', (_, schema, fault) => {
     const room = roomOf();
     const text = JSON.stringify({ type: 'object', ...schema });
     const before = performance.now();
-    expect(room.prepare(toolOf(text))).toBeTypeOf('string');
+    expect(room.prepare(toolOf(text))).toMatch(fault);
     expect(judge(room, text, {})?.code).toBe('validate.schema');
     expect(performance.now() - before).toBeLessThan(1_000); // a few ms each on an idle core
   });
@@ -92,7 +92,7 @@ describe('hostile schemas are refused, quickly', () => {
     const { port } = server.address() as { port: number };
     const room = roomOf();
     for (const ref of [`http://127.0.0.1:${port}/a`, `//127.0.0.1:${port}/a`, 'file:///etc/passwd', 'https://json-schema.org/draft/2020-12/schema']) {
-      expect(judge(room, JSON.stringify({ type: 'object', properties: { x: { $ref: ref } } }), { x: 1 })?.code).toBe('validate.schema');
+      expect(judge(room, JSON.stringify({ type: 'object', properties: { x: { $ref: ref } } }), { x: 1 })).toMatchObject({ code: 'validate.schema', note: '$ref leads out of the schema, or to an anchor' });
     }
     await new Promise((r) => setTimeout(r, 50));
     server.close();
