@@ -25,8 +25,10 @@ export const INSTRUCTIONS = 1, SECRETS = 2;
 /** Escapes hide both; an address is only worth a look when it has a login in it. */
 const ESCAPE = 4, ADDRESS = 8, ALL = 15;
 const AT = 64;
+/** Letters in percent encoding, which addresses do not need. */
+const PERCENT = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'].map((letter) => `%${letter.charCodeAt(0).toString(16)}`);
 /** Entities, JSON escapes, and characters without width as the bytes of UTF-8: behind them no key of a secret can be seen. */
-const ESCAPES: ReadonlySet<string> = new Set(['\\u', '&#', ...['\u00ad', '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff'].map((char) => Buffer.from(char).toString('latin1'))]);
+const ESCAPES: ReadonlySet<string> = new Set(['\\u', '&#', ...PERCENT, ...['\u00ad', '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff'].map((char) => Buffer.from(char).toString('latin1'))]);
 
 /** Compiles vocabulary, rules and the prefilter over all of them (some 100 ms, once). */
 export function compileInspect(config: InspectConfig, log: InspectLog): Compiled {
