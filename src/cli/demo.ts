@@ -33,7 +33,8 @@ export function addDemo(program: Command): void {
       const config = loadOrExit(file);
       const keys = await makeKeys(data);
       const gateway = await startGateway(config, file, data, 'warn');
-      const everything = startEverything(gateway.spawn, options.port + 1, data);
+      console.log('starting the servers …');
+      const everything = await startEverything(gateway.spawn, options.port + 1, data);
       const { url } = await gateway.listen().catch(async (error: unknown) => {
         await gateway.drain(0);
         throw new Exit(2, `cannot listen on port ${options.port}: ${error instanceof Error ? error.message : String(error)}. Try --port 9090`);
@@ -65,12 +66,16 @@ function entryOf(name: string): string {
   }
 }
 
-/** The reference server over HTTP, kept to loopback: by itself it would listen on every interface. */
-function startEverything(spawn: SpawnServer, port: number, data: string): { readonly stop: () => Promise<void> } {
+/** The reference server over HTTP, kept to loopback: by itself it would listen on every interface. Resolves when it listens, or after ten seconds. */
+async function startEverything(spawn: SpawnServer, port: number, data: string): Promise<{ readonly stop: () => Promise<void> }> {
   const loopback = fileURLToPath(new URL('../../examples/demo/loopback.mjs', import.meta.url));
-  return spawn({
-    name: 'everything-http', command: [process.execPath, '--import', loopback, entryOf('server-everything'), 'streamableHttp'],
-    cwd: data, env: { PORT: String(port) }, onStderr: () => undefined,
+  return new Promise((done) => {
+    const server = spawn({
+      name: 'everything-http', command: [process.execPath, '--import', loopback, entryOf('server-everything'), 'streamableHttp'],
+      cwd: data, env: { PORT: String(port) }, onStderr: (line) => { if (line.includes('listening')) done(server); },
+    });
+    server.onExit(() => done(server));
+    setTimeout(() => done(server), 10_000).unref();
   });
 }
 

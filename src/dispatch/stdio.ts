@@ -36,6 +36,8 @@ export interface StdioConfig {
 const FIRST_WAIT = 250, LONGEST_WAIT = 30_000;
 /** A server that lived so long has recovered: its next death counts as the first. */
 const RECOVERED_MS = 10_000;
+/** How long a call waits for a server that is being started for the first time, ms. */
+const FIRST_START_MS = 10_000;
 /** Of a flood of list changes one is heard. */
 const CHANGED_MS = 100;
 /** What is kept of stderr in the log when a server dies, characters. */
@@ -68,6 +70,9 @@ class StdioUpstream {
   private restart: NodeJS.Timeout | undefined;
   private changed: NodeJS.Timeout | undefined;
   private begun = false;
+  /** Settles when the first start has come to an end, good or bad; null before and after. */
+  private first: Promise<void> | null = null;
+  private firstOver: () => void = () => undefined;
   private closed = false;
 
   constructor(name: string, config: StdioConfig, deps: StdioDeps) {
@@ -92,11 +97,19 @@ class StdioUpstream {
   private start(): void {
     if (this.begun || this.closed) return;
     this.begun = true;
+    this.first = new Promise((done) => {
+      this.firstOver = () => {
+        this.first = null;
+        done();
+      };
+    });
     void this.launch();
   }
 
-  private request(method: string, params: string, options: RequestOptions): Promise<Exchange> {
-    if (this.talk === null || this.hello === null) return Promise.reject(new UpstreamFault(this.down));
+  private async request(method: string, params: string, options: RequestOptions): Promise<Exchange> {
+    // A server that is starting for the first time is waited for: it is late, not broken.
+    if (this.talk === null && this.first !== null) await within(this.first, Math.min(options.timeoutMs, FIRST_START_MS));
+    if (this.talk === null || this.hello === null) throw new UpstreamFault(this.down);
     return this.talk.ask(method, params, this.hello.era, {
       timeoutMs: options.timeoutMs,
       maxBytes: options.maxBytes,
@@ -138,6 +151,7 @@ class StdioUpstream {
       this.talk = talk;
       this.deps.log('server is up', { server: this.name, era: hello.era, version: hello.version });
       if (hello.era === 'modern') this.subscribe(talk, hello);
+      this.firstOver();
       this.announce();
     } catch (thrown) {
       this.late = thrown instanceof LateModern;
@@ -176,6 +190,7 @@ class StdioUpstream {
 
   private fail(refusal: Refusal): void {
     this.down = refusal;
+    this.firstOver();
     if (this.closed) return;
     const wait = backoffMs(++this.failures, FIRST_WAIT, LONGEST_WAIT);
     this.restart = setTimeout(() => void this.launch(), wait);
@@ -214,6 +229,7 @@ class StdioUpstream {
     this.talk?.end({ code: 'dispatch.crashed', note: 'the gateway is shutting down', effect: 'unknown' });
     this.talk = null;
     this.down = { code: 'dispatch.unavailable', note: 'closed', effect: 'none' };
+    this.firstOver();
     await this.process?.stop();
   }
 }
@@ -221,3 +237,8 @@ class StdioUpstream {
 const describe = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown)).slice(0, 300);
 const describeExit = (exit: { readonly code: number | null; readonly signal: string | null; readonly cause: string | null }): string =>
   exit.cause ?? (exit.signal !== null ? `ended by ${exit.signal}` : `ended with exit code ${exit.code}`);
+async function within(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([work, new Promise<void>((done) => (timer = setTimeout(done, ms)))]);
+  clearTimeout(timer);
+}
