@@ -57,7 +57,7 @@ describe('rules between rooms', () => {
     ['validate', 'validate: {tools: {zebra__x: {unknown_arguments: allow}}}', '2:20 validate.tools.zebra__x', '# write it as *__x'],
     ['limit.rates', 'limit: {rates: {tools: {githb__x: 1/minute}}}', '2:25 limit.rates.tools.githb__x', '# write it as github__x'],
     ['limit.concurrency', 'limit: {concurrency: {servers: {githb: 1}}}', '2:33 limit.concurrency.servers.githb', '# write it as github'],
-    ['inspect.servers', 'inspect: {servers: {githb: {action: refuse}}}', '2:20 inspect.servers.githb', '# write it as github'],
+    ['inspect.servers', 'inspect: {servers: {githb: {action: refuse}}}', '2:21 inspect.servers.githb', '# write it as github'],
     ['inspect.tools', 'inspect: {tools: {githb__x: {max_bytes: 2048}}}', '2:19 inspect.tools.githb__x', '# write it as github__x'],
   ])('a tool or server that does not exist in %s', (_, text, place, mend) => {
     const told = faults(SERVERS + text);
