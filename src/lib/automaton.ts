@@ -5,7 +5,10 @@ export interface Pattern {
   readonly value: number;
 }
 export interface Automaton {
-  /** The values of all patterns in these bytes, or'ed. Stops early once all of `wanted` are there. */
+  /**
+   * The values of all patterns in these bytes of JSON, or'ed. Stops early once all of `wanted` are there. Escaped line ends and tabs
+   * are skipped, so that a line break does not part a pattern in two.
+   */
   readonly flags: (bytes: Uint8Array, wanted: number) => number;
   /** Calls back for every occurrence; `end` is the offset after its last character. */
   readonly each: (text: string, hit: (value: number, end: number) => void) => void;
@@ -29,12 +32,13 @@ export function buildAutomaton(patterns: readonly Pattern[], folding: Folding): 
 
 interface Symbols {
   /** Symbol by code unit below 256: 0 is "no pattern has it", SKIP leaves the state as it is. */
-  readonly low: Uint8Array | Uint16Array;
+  readonly low: Uint16Array;
   readonly high: ReadonlyMap<number, number>;
   readonly width: number;
   readonly folding: Folding;
 }
 const NONE = 0, SKIP = 1;
+const BACKSLASH = 92, SMALL_N = 110, SMALL_R = 114, SMALL_T = 116;
 
 function symbolsOf(patterns: readonly Pattern[], folding: Folding): Symbols {
   const numbers = new Map<number, number>();
@@ -110,7 +114,16 @@ function compile(states: readonly State[], symbols: Symbols): Automaton {
     let state = 0;
     let found = 0;
     for (let i = 0; i < bytes.length; i++) {
-      state = table[state + low[bytes[i]!]!]!;
+      const code = bytes[i]!;
+      if (code === BACKSLASH) {
+        const next = bytes[i + 1];
+        if (next === SMALL_N || next === SMALL_R || next === SMALL_T) {
+          i++;
+          continue;
+        }
+        if (next === BACKSLASH) i++;
+      }
+      state = table[state + low[code]!]!;
       if (state >= firstLoud) {
         found |= ored[(state - firstLoud) / width]!;
         if ((found & wanted) === wanted) return found;
