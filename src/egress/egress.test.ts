@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { admits, kindOf } from './address.ts';
 import { egressConfig } from './config.ts';
-import type { Resolve } from './connect.ts';
+import { createConnector, type Resolve } from './connect.ts';
 import { createEgress, type Destination, type Egress, EgressRefused } from './index.ts';
 import { judgeUrl } from './url.ts';
 
@@ -150,6 +150,15 @@ test('rebinding: one look-up per connection, its answer is what is dialled, the 
   expect(resolve.calls).toBe(3);
   expect(attempts).toEqual(['127.0.0.1']);
   expect(connections()).toBe(1);
+});
+
+test('the connector itself refuses literals, for which Node asks no resolver', async () => {
+  for (const hostname of ['127.0.0.1', '::1', '[::1]', '169.254.169.254', '::ffff:10.0.0.1']) {
+    const dial = createConnector(NONE, answers(['93.184.216.34']), 1_000);
+    const error = await new Promise((resolve) => dial({ hostname, protocol: 'https:', port: '443' }, (...[e]) => resolve(e)));
+    expect(error, hostname).toBeInstanceOf(EgressRefused);
+  }
+  expect(attempts).toEqual([]);
 });
 
 test('no address, too many addresses, a failing and a hanging resolver', async () => {

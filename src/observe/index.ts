@@ -1,2 +1,2 @@
 export { formatCallLine } from './call-line.ts';
-export { createLog, LEVELS, type Level, type Log } from './log.ts';
+export { createLog, type Log } from './log.ts';

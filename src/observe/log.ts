@@ -4,8 +4,8 @@ import { visible } from '../lib/visible.ts';
 import { createLinesOut } from './lines-out.ts';
 import { scrub } from './scrub.ts';
 
-export const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type Level = (typeof LEVELS)[number];
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+type Level = (typeof LEVELS)[number];
 
 /** One line of the gateway's log. Fields that tell of a fault (`cause`, `fault`, `error`) make it a warning. */
 export interface Log {

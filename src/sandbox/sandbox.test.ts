@@ -119,6 +119,13 @@ test('grandchildren die with the server, when it is stopped and when it crashes'
   expect(await goneSoon(b)).toBe(true);
 });
 
+test('a grandchild that cleared its environment dies with the group', async () => {
+  const r = run(sandbox(), `const c = require('child_process').spawn(process.execPath, ['-e', 'setInterval(()=>{},1000)'], { stdio: 'ignore', env: {} }); console.log(c.pid); setTimeout(() => process.exit(1), 200);`);
+  const pid = Number(await r.line(0));
+  await r.exit;
+  expect(await goneSoon(pid)).toBe(true);
+});
+
 test.skipIf(!linux)('a grandchild that left the group is found by its mark', async () => {
   const r = run(sandbox(), `const c = require('child_process').spawn(process.execPath, ['-e', 'setInterval(()=>{},1000)'], { detached: true, stdio: 'ignore' }); c.unref(); console.log(c.pid); ${FOREVER}`);
   const pid = Number(await r.line(0));
