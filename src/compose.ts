@@ -74,7 +74,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   });
   const resolve: Resolve = createResolve(config.resolve, { source: dispatch.source, clock, timeoutMs: dispatch.timeoutMs, log });
   for (const listener of ended) resolve.sessions.onEnd(listener);
-  resolve.catalog.onChange(dispatch.toolsChanged);
+  resolve.catalog.onChange((server) => {
+    dispatch.toolsChanged(server);
+    compileSlowly(resolve.catalog.tools(server), validate.prepare);
+  });
   /** One decision for list and call: what may not be called is not shown (MISSION P5). */
   const mayCall = (principal: Principal, tool: Tool): boolean => authorize.decide(principal, targetOf(tool)).effect === 'allow';
 
@@ -142,4 +145,13 @@ const targetOf = (tool: Tool): Target => ({
 function workingFolder(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   return path;
+}
+/** Schemas are compiled before a call needs them, one per turn of the event loop: a compile takes milliseconds, a hostile one more. */
+function compileSlowly(tools: readonly Tool[], prepare: (tool: Tool) => unknown, from = 0): void {
+  const tool = tools[from];
+  if (tool === undefined) return;
+  setImmediate(() => {
+    prepare(tool);
+    compileSlowly(tools, prepare, from + 1);
+  });
 }

@@ -10,7 +10,7 @@ import type { SpawnServer } from '../sandbox/index.ts';
 import { openStore } from '../store/index.ts';
 import { demoConfig } from './demo-config.ts';
 import { example, Exit } from './exit.ts';
-import { loadOrExit, portNumber, startGateway, untilSignal } from './serve.ts';
+import { drainAfter, loadOrExit, portNumber, signalled, startGateway } from './serve.ts';
 
 /** The three roles of the demo. Their keys are made on the first start and shown that once. */
 const ROLES: readonly (KeySpec & { readonly what: string })[] = [
@@ -32,6 +32,7 @@ export function addDemo(program: Command): void {
       const file = setScene(data, options.port);
       const config = loadOrExit(file);
       const keys = await makeKeys(data);
+      const told = signalled();
       const gateway = await startGateway(config, file, data, 'warn');
       console.log('starting the servers …');
       const everything = await startEverything(gateway.spawn, options.port + 1, data);
@@ -40,7 +41,7 @@ export function addDemo(program: Command): void {
         throw new Exit(2, `cannot listen on port ${options.port}: ${error instanceof Error ? error.message : String(error)}. Try --port 9090`);
       });
       console.log(welcome(url, file, data, keys));
-      await untilSignal(gateway, 5_000);
+      await drainAfter(told, gateway, 5_000);
       await everything.stop();
     });
 }

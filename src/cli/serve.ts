@@ -22,9 +22,10 @@ export function addServe(program: Command): void {
     .action(async (options: { config: string; port?: number; data: string; logLevel: string }) => {
       const config = loadOrExit(options.config, options.port);
       const gateway = await startGateway(config, options.config, options.data, options.logLevel);
+      const told = signalled();
       const { url } = await gateway.listen();
       console.error(`sallyport listens on ${url}`);
-      await untilSignal(gateway);
+      await drainAfter(told, gateway);
     });
 }
 
@@ -49,11 +50,16 @@ export async function startGateway(config: Config, file: string, data: string, l
   }
 }
 
-/** Waits for Ctrl-C or SIGTERM, then lets running calls end. A second signal ends at once. */
-export async function untilSignal(gateway: Gateway, graceMs = 30_000): Promise<void> {
-  await new Promise<void>((done) => {
+/** Resolves at Ctrl-C or SIGTERM. Called before anything listens, so that no signal ends the process without a drain. */
+export function signalled(): Promise<void> {
+  return new Promise((done) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done());
   });
+}
+
+/** Then lets running calls end. A second signal ends at once. */
+export async function drainAfter(told: Promise<void>, gateway: Gateway, graceMs = 30_000): Promise<void> {
+  await told;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   console.error('draining: running calls may end, new ones are refused (press Ctrl-C again to stop at once) …');
   await gateway.drain(graceMs);
