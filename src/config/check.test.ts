@@ -137,6 +137,14 @@ describe('secrets never show', () => {
     expect(told.length).toBeGreaterThan(0);
     expect(told.join('\n')).not.toContain('hunter2');
   });
+  it('as a number under a misspelt key', () => {
+    for (const key of ['secrte', 'sercet', 'token', 'pasword']) expect(faults(`authenticate: {keys: [{id: a, ${key}: 82719364}]}`).join('\n'), key).not.toContain('82719364');
+  });
+  it('as text where a number belongs', () => {
+    const numeric = z.strictObject({ password_digits: z.int(), count: z.int() });
+    const checked = checkText('password_digits: "82719364"\ncount: "5"', 'f', { schema: numeric, cross: [], secrets: null });
+    expect(checked.ok ? [] : checked.faults.map(formatFault)).toEqual(['f:1:18 password_digits: must be a number, not text: password_digits: 1000', 'f:2:8 count: must be a number, not text: count: 5']);
+  });
   it('not even when a room’s own sentence quotes the value', () => {
     const careless = z.strictObject({ token: secretRef.or(z.never()).superRefine((value, ctx) => ctx.addIssue(`bad ${value}`)), note: z.unknown().superRefine((_, ctx) => ctx.addIssue(`beside ${SECRET}`)) });
     const checked = checkText(`token: {x: ${SECRET}}\nnote: 1`, 'f', { schema: careless, cross: [], secrets: null });
@@ -159,6 +167,11 @@ describe('rules between rooms', () => {
   const cross = [{ needs: ['receive', 'limit'], find: (config: z.output<typeof schema>) => (config.receive.port === config.limit.idle_ms ? [{ path: ['receive', 'port'], wrong: 'is the idle time', mend: 'port: 8080' }] : []) }] as const;
   it('are told at their place', () => expect(faults('limit: {idle_ms: 99}\nreceive: {port: 99}', { cross })).toEqual(['f:2:17 receive.port: is the idle time: port: 8080']));
   it('are told beside faults of other rooms', () => expect(faults('limit: {idle_ms: 99}\nreceive: {port: 99}\nzebra: 1', { cross })).toHaveLength(2));
+  it('are not asked of a room that is at fault', () => {
+    const always = [{ needs: ['receive', 'limit'], find: () => [{ path: ['limit'], wrong: 'was asked', mend: 'limit: {}' }] }] as const;
+    expect(faults('receive: {port: 99}', { cross: always }).join('\n')).toContain('was asked');
+    expect(faults('receive: {port: x}', { cross: always }).join('\n')).not.toContain('was asked');
+  });
   it('wait until the rooms they need are sound', () => expect(faults('limit: {idle_ms: 99}\nreceive: {port: 99, zebra: 1}', { cross })).toEqual(['f:2:21 receive.zebra: unknown key: # remove it; known here: port, enabled']));
 });
 
@@ -177,12 +190,26 @@ describe('bounds', () => {
     const bomb = ['a: &a [x,x,x,x,x,x,x,x,x,x]', ...Array.from('bcdefghi').map((c, i) => `${c}: &${c} [${`*${'abcdefgh'[i]},`.repeat(10)}]`)].join('\n');
     expect(faults(bomb)).toHaveLength(1);
   });
+  it('values written out by few aliases', () => {
+    const told = faults(`a: &a [${'x,'.repeat(3_000)}]\nb: [${'*a,'.repeat(90)}]`);
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain('more than 200000 values');
+  });
   it('many keys cost linear time', () => {
     const started = performance.now();
     faults(`{${Array.from({ length: 20_000 }, (_, i) => `a${i}`).join(',')}}`);
     expect(performance.now() - started).toBeLessThan(5_000);
   });
   it.each(['[', '{a: ', '- ', '? ', 'a: ', '&a ', '!a ', '"', '\t', '--- ', '*a '])('a run of %j throws nothing', (piece) => expect(() => faults(piece.repeat(5_000))).not.toThrow());
+});
+
+describe('a terminal', () => {
+  it('is not drawn on by a key or a file name', () => {
+    const checked = checkText('dispatch: {servers: {"\\u009b31m\\u202e": {}}}', 'f\u001b[2J\n', rules());
+    const lines = checked.ok ? [] : checked.faults.map(formatFault);
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.join('')).not.toMatch(/[\p{Cc}\u202e]/u);
+  });
 });
 
 describe('any input', () => {

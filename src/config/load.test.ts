@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { sha256 } from '../lib/hash.ts';
 import { formatFault, loadConfig, parseConfig } from './index.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-config-'));
@@ -36,6 +37,7 @@ describe('loadConfig', () => {
     ['a folder', () => dir, 'not a regular file'],
     ['a device', () => '/dev/zero', 'not a regular file'],
     ['what is too large', () => put('large.yaml', '#'.repeat(1_048_577)), 'larger than'],
+    ['what is too large, cut inside a letter', () => put('cut.yaml', `##${'ü'.repeat(600_000)}`), 'larger than'],
     ['what is not UTF-8', () => put('latin.yaml', Buffer.from([0x23, 0xe9, 0x0a])), 'not UTF-8'],
   ])('refuses %s', (_, file, wrong) => {
     const loaded = loadConfig(file());
@@ -84,6 +86,7 @@ describe('rules between rooms', () => {
   });
   it('the gateway’s own credential is no caller’s key', () => {
     for (const ref of ['env:A', 'env:SAME_AS_A']) expect(faults(`authenticate: {api_keys: [{id: k, secret: ${ref}}]}\ndispatch: {servers: {${server('a', '', 'env:A')}}}`)[0]).toContain('authenticate.api_keys[0].secret: is also the gateway’s own credential');
+    expect(faults(`authenticate: {api_keys: [{id: k, sha256: ${sha256(ENV.A)}}]}\ndispatch: {servers: {${server('a', '', 'env:A')}}}`)[0]).toContain('authenticate.api_keys[0].sha256: is also the gateway’s own credential');
     expect(faults(`authenticate: {api_keys: [{id: k, secret: env:B}]}\ndispatch: {servers: {${server('a', '', 'env:A')}}}`)).toEqual([]);
   });
   it('a caller’s key that can be guessed', () => {
