@@ -78,6 +78,22 @@ describe('rates', () => {
     expect(window.waitMs(1_000 + wait)).toBe(0);
   });
 
+  it.each(['5/minute', '2000/minute'])('%s: forgets in full what has left the window', (text) => {
+    const rate = parseRate(text);
+    if (rate === null) throw new Error(text);
+    for (let pause = rate.windowMs * 1.02; pause < rate.windowMs * 4; pause += rate.windowMs / 97) {
+      const window = createWindow(rate);
+      for (let i = 0; i < rate.count; i++) window.take(500);
+      expect(window.isIdle(500)).toBe(false);
+      expect(window.isIdle(500 + pause)).toBe(true);
+      for (let i = 0; i < rate.count; i++) {
+        expect(window.waitMs(500 + pause)).toBe(0);
+        window.take(500 + pause);
+      }
+      expect(window.waitMs(500 + pause)).toBeGreaterThan(0);
+    }
+  });
+
   it('applies the class defaults per caller and tool', () => {
     const most: [Asked, number][] = [
       [{ risk: 'destructive' }, 5], [{ risk: 'admin' }, 5], [{ risk: 'write' }, 30], [{ risk: 'external' }, 20], [{ risk: 'read' }, 60], [{ risk: 'discovery' }, 600],
@@ -133,7 +149,7 @@ describe('rates', () => {
       at(i * 500);
       ask({ caller: `flood${i}`, risk: 'destructive' });
     }
-    expect(ask({ risk: 'destructive' }).stop).toBe('limit.rate');
+    expect(ask({ risk: 'destructive' })).toMatchObject({ stop: 'limit.rate', wait: 35_500 });
     expect(ask({ caller: 'newcomer' })).toMatchObject({ stop: 'limit.rate' });
     at(200_000);
     expect(ask({ caller: 'newcomer' }).stop).toBeUndefined();
