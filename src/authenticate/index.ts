@@ -12,7 +12,6 @@ import { createKeyRing } from './key-ring.ts';
 import type { KeyStore } from './key-store.ts';
 import { readOffer } from './offer.ts';
 
-export { AuthenticateFault } from './fault.ts';
 export { createKeyStore, KeyFault, type KeyStore, type MintedKey } from './key-store.ts';
 export type { KeyRecord, KeySpec } from './key-record.ts';
 export { describeKey, parseSpan, specOf, type KeyOptions } from './key-command.ts';

@@ -52,9 +52,10 @@ export function addKey(program: Command): void {
     }));
 
   sub('revoke <id>', 'Revoke all keys of the id for good; open streams end too')
-    .addHelpText('after', example('sallyport key revoke alice'))
-    .action((id: string, options: { data: string }) => withKeys(options.data, async (keys, store) => {
-      await keys.revoke(id, { configured: true });
+    .option('--configured', 'the id is one of authenticate.api_keys in the configuration file')
+    .addHelpText('after', example('sallyport key revoke alice', 'sallyport key revoke ci-bot --configured'))
+    .action((id: string, options: { data: string; configured?: boolean }) => withKeys(options.data, async (keys, store) => {
+      await keys.revoke(id, { configured: options.configured === true });
       await noteAdminAct(store, systemClock, { event: 'key.revoked', caller_id: id });
       console.error(`${id} is revoked.`);
     }));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dangerousCommand, dangerousVariable } from '../sandbox/index.ts';
 import { secretRef } from '../secrets/index.ts';
 
 const ms = z.int().min(1).max(86_400_000);
@@ -41,6 +42,7 @@ export const CLIENT_CAPABILITIES = ['elicitation', 'sampling', 'roots'] as const
 const server = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).max(2048).optional().describe('URL of a Streamable HTTP endpoint, `https://…`; either this or `command`.'),
   command: z.array(z.string().min(1).max(4096).regex(/^[^\0]*$/)).min(1).max(256).optional().describe('Program and arguments of a stdio server, run without a shell; either this or `url`.'),
+  allow_shell: z.boolean().default(false).describe('Lets a stdio server be started through a shell or with variables that load foreign code; off by default.'),
   cwd: z.string().min(1).max(4096).optional().describe('Working folder of a stdio server, relative to the config file; by default a folder of its own.'),
   env: environment.prefault({}).describe('Environment variables of a stdio server, each a literal or a reference to a secret; it inherits none of the gateway’s.'),
   era: z.enum(['auto', 'modern', 'legacy']).default('auto').describe('Protocol era of the server: `auto` (default) asks it; `modern` is 2026-07-28, `legacy` is 2025-11-25 and older.'),
@@ -53,6 +55,15 @@ const server = z.strictObject({
   allow_loopback: z.boolean().default(false).describe('Lets the URL lead to this machine; off by default.'),
 }).superRefine((value, ctx) => {
   if ((value.url === undefined) === (value.command === undefined)) ctx.addIssue({ code: 'custom', message: 'a server has either a `url` or a `command`' });
+  // `sh -c` and its like run whatever a later edit of the line puts in (CWE-78, MCP security best practices, local server compromise).
+  if (!value.allow_shell) {
+    const danger = value.command === undefined ? null : dangerousCommand(value.command);
+    if (danger !== null) ctx.addIssue({ code: 'custom', path: ['command'], message: `${danger}; start the program itself, or set allow_shell: true if that is meant` });
+    for (const name of Object.keys(value.env)) {
+      const loads = dangerousVariable(name);
+      if (loads !== null) ctx.addIssue({ code: 'custom', path: ['env', name], message: `${loads}; remove it, or set allow_shell: true if that is meant` });
+    }
+  }
   if (value.url === undefined) {
     if (Object.keys(value.headers).length > 0) ctx.addIssue({ code: 'custom', path: ['headers'], message: 'only servers with a `url` take headers; a stdio server takes its credential from `env`' });
     return;

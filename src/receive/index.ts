@@ -17,8 +17,7 @@ import { routeOf } from './route.ts';
 import { createServer } from './server.ts';
 import { StreamRegistry } from './streams.ts';
 
-export { listenFault, type ReceiveConfig, receiveConfig } from './config.ts';
-export { LEGACY_VERSIONS, MODERN_VERSIONS } from './ladder.ts';
+export { type ReceiveConfig, receiveConfig } from './config.ts';
 export { refusalTable } from './refusal-table.ts';
 export type { EarlyRefusal, ReceiveDeps } from './room.ts';
 
