@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const META = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {}, 'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' } };
+export const META = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {}, 'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' } };
 
 /** The built-in entry of an official reference server. */
 export const referenceServer = (name: string): string => fileURLToPath(new URL(`../../node_modules/@modelcontextprotocol/${name}/dist/index.js`, import.meta.url));
@@ -30,6 +30,8 @@ export interface LaunchOptions {
   readonly dir?: string;
   /** Put in front of the command, e.g. `prlimit --fsize=…`. */
   readonly through?: readonly string[];
+  /** More arguments of `serve`, e.g. `--log-level debug`. */
+  readonly args?: readonly string[];
 }
 export interface Launched {
   readonly url: string;
@@ -72,7 +74,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     if (made.code !== 0) throw new Error(`key create ${id}: ${made.err}`);
     keys[id] = made.out.trim();
   }
-  const [program, ...args] = [...(options.through ?? []), process.execPath, MAIN, 'serve', '--config', file, '--port', '0', '--data', data];
+  const [program, ...args] = [...(options.through ?? []), process.execPath, MAIN, 'serve', '--config', file, '--port', '0', '--data', data, ...(options.args ?? [])];
   const child = spawn(program as string, args, { env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
