@@ -27,7 +27,11 @@ const has = (command: string): boolean => {
 };
 const pin = (core: number): string[] => (has('taskset') && cpus().length > 1 ? ['taskset', '-c', String(core)] : []);
 const children: ChildProcess[] = [];
-process.on('exit', () => { for (const child of children) child.kill('SIGKILL'); });
+const strays: number[] = []; // what our children started
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+  for (const pid of strays) process.kill(pid, 'SIGKILL');
+});
 
 /** Starts a process on a core and waits for its first line. */
 export async function start(core: number, command: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<{ pid: number; line: string; child: ChildProcess }> {
@@ -85,6 +89,7 @@ const upstream = await start(0, [process.execPath, join(here, 'upstream.ts')]);
 const upstreamPort = Number(upstream.line);
 const bare = await start(1, [process.execPath, join(here, 'bare.ts'), upstream.line]);
 const gateway = await startSallyport(dir, upstreamPort, (command, env) => start(1, command, env));
+strays.push(...gateway.pids);
 const contenders: Contender[] = [
   { name: 'direct', port: upstreamPort, path: '/mcp', headers: {}, pids: [upstream.pid], tool: 'echo' },
   { name: 'bare', port: Number(bare.line), path: '/mcp', headers: {}, pids: [bare.pid], tool: 'echo' },
@@ -93,11 +98,12 @@ const contenders: Contender[] = [
 ];
 if (has('nginx')) {
   const nginx = await startNginx(upstreamPort, dir);
+  strays.push(...nginx.pids.slice(1));
   contenders.splice(1, 0, { name: 'nginx', port: nginx.port, path: '/mcp', headers: {}, pids: nginx.pids, tool: 'echo' });
 } else process.stdout.write('nginx is not installed: its column is left out (Debian: apt-get install nginx-light)\n');
 
 const rows = new Map<string, Row[]>();
-for (const c of contenders) await load(c, 2, 0);
+for (const c of contenders) await load(c, quick ? 5 : 10, 0); // the compiler works during the first 50,000 calls
 for (let round = 0; round < ROUNDS; round++) {
   for (const c of contenders) {
     process.stderr.write(`round ${round + 1}/${ROUNDS} ${c.name}            \r`);

@@ -27,6 +27,7 @@ export async function startSallyport(dir: string, upstreamPort: number, start: S
   }));
   const key = execFileSync(process.execPath, [MAIN, 'key', 'create', 'bench', '--data', data, '--scope', 'write:write', '--scope', 'read:read'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim();
   const log = join(dir, 'gateway.log');
+  writeFileSync(log, '');
   const { pid } = await start(['sh', '-c', `exec "$0" "$@" > /dev/null 2> "${log}" & echo started; wait`, process.execPath, ...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []), MAIN, 'serve', '--config', file, '--port', '0', '--data', data]);
   for (let i = 0; i < 100; i++) {
     const found = /listens on http:\/\/[^:]+:(\d+)/.exec(readFileSync(log, 'utf8'));

@@ -25,14 +25,12 @@ const GUARD_MS = 10_000;
 /** Dispatch keeps its own time-outs, which progress from the server may stretch so many times; this is the backstop behind them. */
 const STRETCH = 10;
 
-/** Runs one call. Never throws; whatever is not an explicit `go` ends as a refusal. */
+/** Runs one call through the stages. Never throws; whatever is not an explicit `go` ends as a refusal. */
 export async function handleCall(call: c.Received, stages: Stages, finish: Finish): Promise<c.Outcome> {
   const passed: StageName[] = [];
   const known: c.Known = call;
   // Facts are added to the one record of the call, never replaced: spreading a copy per stage costs 4 µs a call (ADR 0001).
-  const pass = async <N extends c.Received, A extends object>(stage: Stage<N, A>, now: N, within = GUARD_MS): Promise<N & Readonly<A>> => {
-    const running = stage.run(now);
-    const verdict = running instanceof Promise ? await inTime(running, within, stage.name) : running;
+  const take = <N extends c.Received, A extends object>(stage: Stage<N, A>, now: N, verdict: Verdict<A>): N & Readonly<A> => {
     if ('stop' in verdict) throw new Stopped(verdict.stop);
     if (!('go' in verdict)) throw new Stopped({ code: 'gateway.bug', note: `${stage.name} gave neither go nor stop` });
     const next = Object.assign(now, verdict.go);
@@ -43,6 +41,11 @@ export async function handleCall(call: c.Received, stages: Stages, finish: Finis
     }
     passed.push(stage.name);
     return next;
+  };
+  // Not async: a stage that answers at once costs no promise.
+  const pass = <N extends c.Received, A extends object>(stage: Stage<N, A>, now: N, within = GUARD_MS): (N & Readonly<A>) | Promise<N & Readonly<A>> => {
+    const running = stage.run(now);
+    return running instanceof Promise ? inTime(running, within, stage.name).then((verdict) => take(stage, now, verdict)) : take(stage, now, running);
   };
   let end: { result: c.SafeResult } | { refusal: Refusal };
   try {
@@ -77,24 +80,16 @@ function effectOf(passed: readonly StageName[], known: c.Known, refusal: Refusal
   return refusal?.effect ?? known.answer?.effect ?? 'unknown';
 }
 
-async function inTime<T>(work: Promise<T>, ms: number, name: StageName | 'audit'): Promise<T> {
+/** Settles as `work` does, or refuses when it takes longer than `ms`; a permit that arrives after that is given back, or it would be held for ever. */
+function inTime<T>(work: Promise<T>, ms: number, name: StageName | 'audit'): Promise<T> {
   if (ms === Infinity) return work;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
       reject(new Stopped({ code: name === 'audit' ? 'audit.unavailable' : 'gateway.stage_timeout', note: `${name} gave no verdict in ${ms} ms` }));
-      work.then(releaseLate, () => undefined);
+      work.then((late) => (late as Partial<{ go: { permit?: c.Permit } }> | undefined)?.go?.permit?.release(), () => undefined);
     }, ms);
+    work.then((value) => { clearTimeout(timer); resolve(value); }, (fault: unknown) => { clearTimeout(timer); reject(fault as Error); });
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-/** A permit that arrives after its call was given up would otherwise be held for ever. */
-function releaseLate(verdict: unknown): void {
-  (verdict as Verdict<{ permit?: c.Permit }> & { go?: { permit?: c.Permit } } | undefined)?.go?.permit?.release();
 }
 
 class Stopped {

@@ -33,7 +33,7 @@ export function addDemo(program: Command): void {
       const config = loadOrExit(file);
       const keys = await makeKeys(data);
       const told = signalled();
-      const gateway = await startGateway(config, file, data, 'warn');
+      const gateway = await startGateway(config, file, data, 'warn', true);
       console.log('starting the servers …');
       const everything = await startEverything(gateway.spawn, options.port + 1, data);
       const { url } = await gateway.listen().catch(async (error: unknown) => {

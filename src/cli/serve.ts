@@ -17,11 +17,12 @@ export function addServe(program: Command): void {
     .requiredOption('--config <file>', 'the configuration file')
     .option('--port <number>', 'listen on this port instead of receive.port', portNumber)
     .option('--data <folder>', 'state and audit', DATA_DIR)
+    .option('--calls', 'print one readable line per call, as on a terminal', process.stdout.isTTY)
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .addHelpText('after', example('sallyport serve --config sallyport.yaml --data /var/lib/sallyport'))
-    .action(async (options: { config: string; port?: number; data: string; logLevel: string }) => {
+    .action(async (options: { config: string; port?: number; data: string; calls?: boolean; logLevel: string }) => {
       const config = loadOrExit(options.config, options.port);
-      const gateway = await startGateway(config, options.config, options.data, options.logLevel);
+      const gateway = await startGateway(config, options.config, options.data, options.logLevel, options.calls === true);
       const told = signalled();
       const { url } = await gateway.listen();
       console.error(`sallyport listens on ${url}`);
@@ -36,14 +37,14 @@ export function loadOrExit(file: string, port?: number): Config {
   return port === undefined ? loaded.config : { ...loaded.config, receive: { ...loaded.config.receive, port } };
 }
 
-/** Builds the gateway and prints one readable line per call to stdout. */
-export async function startGateway(config: Config, file: string, data: string, level: string): Promise<Gateway> {
+/** Builds the gateway; `calls` prints one readable line per call to stdout. */
+export async function startGateway(config: Config, file: string, data: string, level: string, calls: boolean): Promise<Gateway> {
   const dataDir = resolve(data);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   try {
     return await composeGateway({
       config, dataDir, baseDir: dirname(resolve(file)), log: createLog({ level }),
-      onCall: (known, outcome, ms) => console.log(formatCallLine(known, outcome, ms)),
+      ...(calls ? { onCall: (known, outcome, ms) => console.log(formatCallLine(known, outcome, ms)) } : {}),
     });
   } catch (error) {
     throw new Exit(2, `the gateway cannot start: ${error instanceof Error ? error.message : String(error)}`);
