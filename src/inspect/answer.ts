@@ -9,6 +9,7 @@ import { withData } from './event.ts';
 import { objectAt, textsOf } from './gather.ts';
 import { type Compiled, INSTRUCTIONS, SECRETS } from './compiled.ts';
 import type { Settings } from './settings.ts';
+import { structuredOf } from './structured.ts';
 import { summarise } from './summary.ts';
 import { WRAP_BYTES, wrapText } from './wrap.ts';
 
@@ -82,7 +83,7 @@ function fit(call: Answered, settings: Settings, wrapping: boolean): { readonly 
   const max = settings.maxBytes - spare;
   if (bytes.length <= max) return FITS;
   if (max <= 0) return null;
-  const cut = cutToFit(bytes.toString('utf8'), max, !promisesStructure(call));
+  const cut = cutToFit(bytes.toString('utf8'), max, structuredOf(call.target.tool?.definition));
   return cut === null ? null : { text: cut.text };
 }
 const FITS = { text: null };
@@ -91,14 +92,6 @@ function textCount(message: JsonObject | null): number {
   const result = message === null ? null : objectAt(message, 'result');
   const items = result?.['content'] ?? result?.['contents'] ?? result?.['messages'];
   return Array.isArray(items) ? Math.max(1, items.length) : 1;
-}
-
-/** A tool with an output schema must answer with structured content (MCP 2025-06-18 tools, "Output Schema"); clients refuse it otherwise. */
-function promisesStructure(call: Answered): boolean {
-  const definition = call.target.tool?.definition;
-  if (definition === undefined) return false;
-  const parsed: unknown = JSON.parse(definition);
-  return typeof parsed === 'object' && parsed !== null && 'outputSchema' in parsed;
 }
 
 function wrapAll(text: string, call: Answered): string {

@@ -28,6 +28,15 @@ export function contentsOf(text: string): Contents {
   return { texts, blobs, structured };
 }
 
+/** Texts inside `structuredContent` that may be cut; `mayCut` gets the path below it. */
+export function structuredTexts(text: string, mayCut: (path: readonly (string | number)[]) => boolean): Place[] {
+  return findPlaces(text, (path, first) => {
+    if (path[0] !== 'result' || (path.length > 1 && path[1] !== 'structuredContent')) return 'skip';
+    if (first !== '"') return 'enter';
+    return path.length > 2 && mayCut(path.slice(2)) ? 'take' : 'skip';
+  });
+}
+
 const nameOf = (path: readonly (string | number)[]): string => path.map((step) => (typeof step === 'number' ? '#' : step)).join('/');
 
 function interest(path: readonly (string | number)[], first: string): Interest {

@@ -1,5 +1,5 @@
 import { applyEdits, type Edit, type Place } from '../lib/json-edit.ts';
-import { contentsOf } from './contents.ts';
+import { contentsOf, structuredTexts } from './contents.ts';
 
 export interface Cut {
   readonly text: string;
@@ -11,12 +11,15 @@ const MARKER_BYTES = 72;
 const marker = (bytes: number): string => `[truncated by the gateway: ${bytes} bytes dropped]`;
 const sizeOf = (text: string): number => Buffer.byteLength(text);
 
+/** What may be done to `structuredContent`: taken out, or texts in it cut where the tool's output schema asks for any text; by path below it. */
+export type Structured = 'drop' | ((path: readonly (string | number)[]) => boolean);
+
 /**
  * Makes an answer fit into `maxBytes` so that it stays a valid message (MISSION C3): files and images go whole (half a base64 is
- * none), then `structuredContent` if nobody relies on it, then the longest texts are cut between two characters. null: it cannot be
- * made to fit, because the rest is not content. `mayDropStructured`: the tool promised no output schema, and a text says the same.
+ * none), then `structuredContent` if nobody relies on it, then the longest texts are cut to one length, between two characters. null: it
+ * cannot be made to fit, because the rest is not content.
  */
-export function cutToFit(text: string, maxBytes: number, mayDropStructured: boolean): Cut | null {
+export function cutToFit(text: string, maxBytes: number, structured: Structured): Cut | null {
   const before = sizeOf(text);
   const contents = contentsOf(text);
   const edits: Edit[] = [];
@@ -25,13 +28,25 @@ export function cutToFit(text: string, maxBytes: number, mayDropStructured: bool
     edits.push(edit);
     over -= sizeOf(text.slice(edit.start, edit.end)) - sizeOf(edit.text);
   };
-  const bySize = (places: readonly Place[]): Place[] => places.toSorted((a, b) => b.end - b.start - (a.end - a.start));
-  for (const place of bySize(contents.blobs)) if (over > 0) add(withoutBlob(text, place, contents.texts));
-  if (over > 0 && contents.structured !== null && mayDropStructured && contents.texts.length > 0) add({ ...contents.structured.removal, text: '' });
+  for (const place of contents.blobs.toSorted((a, b) => b.end - b.start - (a.end - a.start))) if (over > 0) add(withoutBlob(text, place, contents.texts));
+  if (over > 0 && contents.structured !== null && structured === 'drop' && contents.texts.length > 0) add({ ...contents.structured.removal, text: '' });
   const cutItems = new Set(edits.map((edit) => edit.start));
-  for (const place of bySize(contents.texts)) if (over > 0 && !cutItems.has(place.parent.start)) add(shorten(text, place, over));
+  const texts = [...contents.texts.filter((place) => !cutItems.has(place.parent.start)), ...(structured === 'drop' ? [] : structuredTexts(text, structured))];
+  if (over > 0) for (const edit of level(text, texts, over)) add(edit);
   const cut = applyEdits(text, edits);
   return sizeOf(cut) > maxBytes ? null : { text: cut, droppedBytes: before - sizeOf(cut) };
+}
+
+/** Cuts as few of the longest texts as will do, all to the same length: what stands twice (as text and as structure) stays alike. */
+function level(text: string, places: readonly Place[], over: number): Edit[] {
+  const sized = places.map((place) => ({ place, size: sizeOf(text.slice(place.start, place.end)) })).toSorted((a, b) => b.size - a.size);
+  let sum = 0;
+  for (const [i, { size }] of sized.entries()) {
+    sum += size;
+    const room = Math.floor((sum - over) / (i + 1)) - MARKER_BYTES;
+    if (room >= (sized[i + 1]?.size ?? 0) || i === sized.length - 1) return sized.slice(0, i + 1).map((each) => shorten(text, each.place, Math.max(0, room)));
+  }
+  return [];
 }
 
 /** An image becomes a text item that says so; a resource keeps its address and says so in place of its bytes. */
@@ -42,10 +57,9 @@ function withoutBlob(text: string, place: Place, texts: readonly Place[]): Edit 
   return hasText ? { start: place.start, end: place.end, text: '""' } : { start: place.memberStart, end: place.end, text: `"text":${note}` };
 }
 
-function shorten(text: string, place: Place, over: number): Edit {
-  const literal = text.slice(place.start, place.end);
-  const value = String(JSON.parse(literal));
-  const kept = prefix(value, Math.max(0, sizeOf(literal) - over - MARKER_BYTES));
+function shorten(text: string, place: Place, room: number): Edit {
+  const value = String(JSON.parse(text.slice(place.start, place.end)));
+  const kept = prefix(value, room);
   const mark = marker(sizeOf(value.slice(kept.length)));
   return { start: place.start, end: place.end, text: JSON.stringify(kept + mark) };
 }

@@ -157,7 +157,7 @@ it('everything above is in the record: intents before outcomes, refusals with th
     expect([['call.intended', 'call.finished'], ['call.refused']]).toContainEqual(names);
   }
   const reasons = new Set(all.map((r) => r['reason_code']));
-  for (const code of ['ok', 'authenticate.missing', 'authenticate.unknown', 'authenticate.ambiguous', 'authorize.scope', 'authorize.class', 'resolve.unknown_tool', 'validate.arguments', 'limit.rate', 'dispatch.timeout']) {
+  for (const code of ['ok', 'authenticate.missing', 'authenticate.malformed', 'authenticate.ambiguous', 'authorize.scope', 'authorize.class', 'resolve.unknown_tool', 'validate.arguments', 'limit.rate', 'dispatch.timeout']) {
     expect(reasons, code).toContain(code);
   }
   const text = JSON.stringify(all);
