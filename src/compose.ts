@@ -20,7 +20,7 @@ import { handleCall, type Finish, type Stages } from './pipeline.ts';
 import { createReceive } from './receive/index.ts';
 import { createResolve, type Resolve } from './resolve/index.ts';
 import { createSandbox, type SpawnServer } from './sandbox/index.ts';
-import { createSecrets } from './secrets/index.ts';
+import { createSecrets, type Secrets } from './secrets/index.ts';
 import { openStore } from './store/index.ts';
 import { createValidate } from './validate/index.ts';
 
@@ -45,13 +45,14 @@ export interface Gateway {
 
 /** The only place where concrete parts meet: config in, running gateway out. A missing stage is a type error here. */
 export async function composeGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, log, dataDir } = options;
+  const { config, dataDir } = options;
   const clock = options.clock ?? systemClock;
   const secrets = createSecrets({ baseDir: options.baseDir });
+  const log = withoutSecrets(options.log, secrets.hide);
   const secret = (ref: string): Promise<string> => secrets.resolve(ref);
   const egress = createEgress(config.egress);
-  const inspect = createInspect(config.inspect, { log });
-  const audit = await openAudit(config.audit, { dir: join(dataDir, 'audit'), clock, redact: inspect.redact, log });
+  const inspect = createInspect(config.inspect, { log, own: ownCredentials(config, secrets) });
+  const audit = await openAudit(config.audit, { dir: join(dataDir, 'audit'), clock, redact: (text) => inspect.redact(secrets.hide(text)), log });
   const store = await openStore({ ...config.store, folder: dataDir }, { clock });
   const keys = await createKeyStore(store, clock);
   const sandbox = createSandbox({ config: config.sandbox, clock, env, onLost: (cause) => log(cause) });
@@ -141,6 +142,21 @@ function audiences(config: Config, port: number): readonly string[] {
 const targetOf = (tool: Tool): Target => ({
   id: tool.id, server: tool.server, method: 'tools/call', name: tool.name, risk: tool.risk, tool, lane: 'own', timeoutMs: null,
 });
+/** What each server was given, as it is now: values rotate. */
+function ownCredentials(config: Config, secrets: Secrets): (server: string | null) => readonly string[] {
+  const all = secrets.formsOf(null);
+  const each = new Map(Object.entries(config.dispatch.servers).map(([name, server]) => {
+    const refs = [...Object.values(server.headers), ...Object.values(server.env)].flatMap((value) => (typeof value === 'string' ? [] : [value.secret]));
+    return [name, secrets.formsOf(refs)];
+  }));
+  return (server) => (each.get(server ?? '') ?? all)();
+}
+/** Servers write what they were given into stderr, libraries into errors: no value of ours reaches the log (CWE-532). */
+function withoutSecrets(log: Log, hide: (text: string) => string): Log {
+  const clean = (fields: object | undefined): object | undefined => fields && Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? hide(value) : value]));
+  const guarded = (write: (message: string, fields?: object) => void) => (message: string, fields?: object): void => write(hide(message), clean(fields));
+  return Object.assign(guarded(log), { debug: guarded(log.debug), warn: guarded(log.warn), error: guarded(log.error), flush: log.flush });
+}
 /** A folder of its own for each stdio server that names none, so that what servers write lies apart. */
 function workingFolder(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o700 });

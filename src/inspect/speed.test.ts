@@ -3,7 +3,7 @@ import type { Answered } from '../call/call.ts';
 import { inspectConfig } from './config.ts';
 import { createInspect } from './index.ts';
 
-const { stage } = createInspect(inspectConfig.parse({}), { log: { warn: () => undefined } });
+const { stage } = createInspect(inspectConfig.parse({}), { log: { warn: () => undefined }, own: () => ['an-own-credential-of-some-length'] });
 
 function microseconds(text: string): number {
   const message = { jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text }] } };

@@ -108,3 +108,35 @@ describe('resolve', () => {
     expect(String(error)).not.toContain('hunter2');
   });
 });
+
+describe('what was handed out', () => {
+  const TOKEN = 'tok-"quoted"-4f8a2b';
+  const make = () => {
+    const env: Record<string, string> = { TOKEN, SHORT: '1234567', LONGER: `${TOKEN}-and-more` };
+    const times = { now: 0 };
+    return { env, times, secrets: createSecrets({ baseDir: dir, env, clock: { now: () => 0, monotonic: () => times.now } }) };
+  };
+  it('is taken out of text, in JSON too, also when one value begins with another', async () => {
+    const { secrets } = make();
+    expect(secrets.hide(`x ${TOKEN}`)).toBe(`x ${TOKEN}`); // not handed out yet
+    for (const ref of ['env:TOKEN', 'env:LONGER', 'env:SHORT']) await secrets.resolve(ref);
+    expect(secrets.hide(`a ${TOKEN} b ${TOKEN}-and-more c`)).toBe('a [redacted:own_credential] b [redacted:own_credential] c');
+    expect(secrets.hide(JSON.stringify({ TOKEN }))).toBe('{"TOKEN":"[redacted:own_credential]"}');
+    expect(secrets.hide('port 1234567')).toBe('port 1234567'); // too short to be told from an accident
+  });
+  it('is told for each reference, longest first, and remembered over a rotation', async () => {
+    const { secrets, env, times } = make();
+    const [one, all] = [secrets.formsOf(['env:TOKEN']), secrets.formsOf(null)];
+    expect(all()).toEqual([]);
+    await secrets.resolve('env:TOKEN');
+    await secrets.resolve('env:LONGER');
+    expect(one()).toEqual([JSON.stringify(TOKEN).slice(1, -1), TOKEN]);
+    expect(all()).toHaveLength(4);
+    expect(all()).toBe(all());
+    env['TOKEN'] = 'a-new-value';
+    times.now = 5_000;
+    await secrets.resolve('env:TOKEN');
+    expect(one()).toEqual([JSON.stringify(TOKEN).slice(1, -1), TOKEN, 'a-new-value']);
+    expect(secrets.hide(`${TOKEN} a-new-value`)).toBe('[redacted:own_credential] [redacted:own_credential]');
+  });
+});
