@@ -1,13 +1,11 @@
 import { generateKeyPair, exportSPKI, SignJWT } from 'jose';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFixture, type RunningFixture } from '../kit/fixture/http.ts';
+import { REFLECTING_TOOLS, startReflecting } from '../kit/fixture/reflecting.ts';
 import { launch, META, type Launched, type Reply } from '../kit/gateway.ts';
 import { OPEN, openTalk, stdioFixture, until } from '../kit/scene.ts';
 
@@ -22,9 +20,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 
 let fixture: RunningFixture;
-/** A server that puts the credential it got into everything it says. */
-let echoing: Server;
-const echoed: string[] = [];
+let reflecting: Awaited<ReturnType<typeof startReflecting>>;
 let gateway: Launched;
 let jwt: string;
 /** All that any client got to see. */
@@ -36,13 +32,7 @@ const tell = (reply: Reply): Reply => {
 
 beforeAll(async () => {
   fixture = await startFixture();
-  echoing = createServer((req, res) => {
-    const got = req.headers.authorization ?? '';
-    echoed.push(got);
-    res.writeHead(req.method === 'GET' ? 405 : 401, { 'content-type': 'application/json', 'www-authenticate': `Bearer error="invalid_token", token="${got}"`, 'x-debug': got, 'mcp-session-id': got.slice(-16) });
-    res.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message: `not good: ${got}`, data: got } }));
-  }).listen(0, '127.0.0.1');
-  await once(echoing, 'listening');
+  reflecting = await startReflecting();
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-canary-'));
   writeFileSync(join(dir, 'issuer.pem'), await exportSPKI(publicKey), { mode: 0o600 });
@@ -55,8 +45,8 @@ beforeAll(async () => {
       dispatch: {
         servers: {
           http: { url: fixture.url, allow_loopback: true, headers: { authorization } },
-          echoing: { url: `http://127.0.0.1:${(echoing.address() as AddressInfo).port}/mcp`, allow_loopback: true, headers: { authorization } },
-          stdio: { ...stdioFixture(join(dir, 'stdio.log')), env: { TOKEN: { secret: 'env:STDIO_TOKEN' } } },
+          reflecting: { url: reflecting.url, allow_loopback: true, headers: { authorization } },
+          stdio: { ...stdioFixture(join(dir, 'stdio.log')), env: { FIXTURE_SECRET: { secret: 'env:STDIO_TOKEN' } } },
         },
       },
       resolve: { tools: { http__slow: { class: 'read' } } },
@@ -72,8 +62,7 @@ afterAll(async () => {
   await gateway.stop('SIGKILL');
   gateway.clean();
   await fixture.close();
-  echoing.closeAllConnections();
-  echoing.close();
+  reflecting.close();
 });
 
 const modernCall = (path: string, name: string, meta: object, headers: Record<string, string>): Promise<Reply> => gateway.post(path, {
@@ -141,27 +130,29 @@ describe('what callers send to prove themselves', () => {
 });
 
 describe('what the gateway itself signs in with', () => {
-  it('does reach its server, and no other', async () => {
+  it('reaches its server and no other', () => {
     expect(fixture.seenHeaders).toContain(`Bearer ${OWN}`);
-    expect(echoed).toContain(`Bearer ${OWN}`);
+    expect(reflecting.got).toContain(`Bearer ${OWN}`);
     expect(findings(OWN_STDIO, upstreams())).toEqual([]);
   });
-  it('reaches no client, file or log line, though the server repeats it in headers, challenges and errors', async () => {
-    const before = echoed.length;
-    const replies = [
-      await gateway.tool('caller', 'echoing__anything', {}),
-      await gateway.modern('caller', '/s/echoing/mcp', 'tools/list', {}),
-      await gateway.modern('caller', '/s/echoing/mcp', 'server/discover', {}),
-      await gateway.post('/s/echoing/mcp', { jsonrpc: '2.0', id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } } }, { 'x-api-key': gateway.keys['caller'] as string }),
-      await gateway.modern('caller', '/s/http/mcp', 'tools/list', {}),
-    ];
-    replies.map(tell);
-    expect(echoed.length).toBeGreaterThanOrEqual(before);
-    expect(replies.slice(0, -1).every(({ status, body }) => status >= 400 || body.error !== undefined), replies.map((r) => `${r.status} ${r.text.slice(0, 200)}`).join('\n')).toBe(true);
-    const talk = await openTalk(gateway, 'caller', '/s/http/mcp');
-    told.push(JSON.stringify(talk.id));
-    for (const secret of [OWN, OWN_STDIO]) {
-      for (const [where, text] of Object.entries({ files: files(), logs: logs(), answers: told.join('\n') })) expect(findings(secret, text), where).toEqual([]);
+  it('reaches no client, file or log line, though servers repeat it wherever they can', async () => {
+    await until('the reflecting server is known', 5_000, async () => (await gateway.tool('caller', 'reflecting__result', {})).status === 200);
+    for (const name of REFLECTING_TOOLS) {
+      const replies = [await gateway.tool('caller', `reflecting__${name}`, {}), await gateway.modern('caller', '/s/reflecting/mcp', 'tools/call', { name, arguments: {} }), await gateway.modern('caller', '/mcp', 'tools/call', { name: `reflecting__${name}`, arguments: {} })];
+      replies.map(tell);
     }
+    for (const method of ['server/discover', 'tools/list', 'prompts/list', 'no/such/method']) {
+      for (const path of ['/s/reflecting/mcp', '/mcp']) tell(await gateway.modern('caller', path, method, {}));
+    }
+    const talk = await openTalk(gateway, 'caller', '/s/reflecting/mcp');
+    tell(await talk.send({ id: 1, method: 'tools/list' }));
+    const seen = { files: files(), logs: logs(), answers: told.join('\n') };
+    for (const [where, text] of Object.entries(seen)) {
+      for (const secret of [OWN, OWN_STDIO]) expect(findings(secret, text), where).toEqual([]);
+    }
+    expect(seen.answers).toContain('you are Bearer [redacted:own_credential]');
+    expect(seen.answers, 'events too').toContain('working as Bearer [redacted:own_credential]');
+    expect(seen.files).toContain('secret:own_credential');
+    expect(seen.logs, 'the stdio server’s stderr').toContain('signed in with [redacted:own_credential]');
   });
 });
