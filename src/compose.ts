@@ -6,7 +6,7 @@ import type { Principal } from './call/principal.ts';
 import type { Session } from './call/session.ts';
 import type { Target, Tool } from './call/target.ts';
 import { createApprove } from './approve/index.ts';
-import { openAudit, recordAdminActs } from './audit/index.ts';
+import { type EarlyRefusal, openAudit, recordAdminActs } from './audit/index.ts';
 import { createAuthenticate, createKeyStore } from './authenticate/index.ts';
 import { createAuthorize } from './authorize/index.ts';
 import type { Config } from './config/index.ts';
@@ -33,6 +33,8 @@ export interface GatewayOptions {
   readonly clock?: Clock;
   /** Told of every call that ended, after its record was written. */
   readonly onCall?: (known: Known, outcome: Outcome, latencyMs: number) => void;
+  /** The same for what receive/ refused before there was a call. */
+  readonly onRefused?: (early: EarlyRefusal) => void;
 }
 export interface Gateway {
   readonly listen: () => Promise<{ readonly url: string; readonly port: number }>;
@@ -101,7 +103,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   keys.onChange(() => void recordActs());
   const receive = createReceive(config.receive, {
     handle: (call) => handleCall(call, stages, finish),
-    refuse: audit.refuse,
+    refuse: async (early) => {
+      await audit.refuse(early);
+      options.onRefused?.(early);
+    },
     serverExists: (name) => Object.hasOwn(config.dispatch.servers, name), secret,
     health, stillValid: authenticate.stillValid, clock, log,
   });

@@ -88,7 +88,7 @@ function inTime<T>(work: Promise<T>, ms: number, name: StageName | 'audit'): Pro
       reject(new Stopped({ code: name === 'audit' ? 'audit.unavailable' : 'gateway.stage_timeout', note: `${name} gave no verdict in ${ms} ms` }));
       work.then((late) => (late as Partial<{ go: { permit?: c.Permit } }> | undefined)?.go?.permit?.release(), () => undefined);
     }, ms);
-    work.then((value) => { clearTimeout(timer); resolve(value); }, (fault: unknown) => { clearTimeout(timer); reject(fault as Error); });
+    work.then((value) => { clearTimeout(timer); resolve(value); }, (fault: unknown) => { clearTimeout(timer); reject(fault); });
   });
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { composeGateway, type Gateway } from '../compose.ts';
 import { formatFault, loadConfig, type Config } from '../config/index.ts';
-import { createLog, formatCallLine } from '../observe/index.ts';
+import { createLog, formatCallLine, formatEarlyLine } from '../observe/index.ts';
 import { example, Exit } from './exit.ts';
 
 /** Where state and audit are kept when `--data` is not given. */
@@ -44,7 +44,7 @@ export async function startGateway(config: Config, file: string, data: string, l
   try {
     return await composeGateway({
       config, dataDir, baseDir: dirname(resolve(file)), log: createLog({ level }),
-      ...(calls ? { onCall: (known, outcome, ms) => console.log(formatCallLine(known, outcome, ms)) } : {}),
+      ...(calls ? { onCall: (known, outcome, ms) => console.log(formatCallLine(known, outcome, ms)), onRefused: (early) => console.log(formatEarlyLine(early)) } : {}),
     });
   } catch (error) {
     throw new Exit(2, `the gateway cannot start: ${error instanceof Error ? error.message : String(error)}`);

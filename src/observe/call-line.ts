@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { Known, Outcome } from '../call/call.ts';
+import type { Refusal } from '../call/refusal.ts';
 import { visible } from '../lib/visible.ts';
 
 /**
@@ -18,6 +19,12 @@ export function formatCallLine(known: Known, outcome: Outcome, ms: number, color
     column(why, 24),
     `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`.padStart(9),
   ].join(' ');
+}
+
+/** The same for what was refused at the door, before there was a call. */
+export function formatEarlyLine(early: { readonly receivedAt: number; readonly door: string; readonly server: string | null; readonly refusal: Refusal }, color = process.stdout.isTTY): string {
+  const verdict = color ? `\u001b[${RED}mrefused\u001b[0m ` : 'refused ';
+  return [new Date(early.receivedAt).toTimeString().slice(0, 8), column('-', 14), column(`(${early.door}${early.server === null ? '' : ` ${early.server}`})`, 36), column('-', 11), verdict, early.refusal.code].join(' ');
 }
 
 const GREEN = 32, YELLOW = 33, RED = 31;

@@ -1,2 +1,2 @@
-export { formatCallLine } from './call-line.ts';
+export { formatCallLine, formatEarlyLine } from './call-line.ts';
 export { createLog, type Log } from './log.ts';
