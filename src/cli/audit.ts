@@ -9,7 +9,7 @@ interface Wanted { readonly data: string; readonly id?: string; readonly caller?
 
 /** `audit tail|query|export|verify`: reads the record; works while the gateway runs and when it does not. */
 export function addAudit(program: Command): void {
-  const audit = program.command('audit').description('Read and verify the record of what was done');
+  const audit = program.command('audit').description('Read and verify the record of what was done').addHelpText('after', example('sallyport audit tail -f'));
   const sub = (name: string, description: string): Command => audit.command(name).description(description).option('--data <folder>', 'the data folder', DATA_DIR);
 
   sub('tail', 'The newest records, one line each')

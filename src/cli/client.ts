@@ -24,7 +24,7 @@ function withDoor(command: Command): Command {
 
 /** `tools list`: what this key may use, as the gateway's own list shows it. */
 export function addTools(program: Command): void {
-  const tools = program.command('tools').description('What a key may use');
+  const tools = program.command('tools').description('What a key may use').addHelpText('after', example('sallyport tools list'));
   withDoor(tools.command('list').description('List the tools this key may call, through the running gateway'))
     .option('--server <name>', 'only this server, with its own names')
     .option('--json', 'the answer as JSON')

@@ -18,7 +18,7 @@ export function addCheck(program: Command): void {
 
 /** `config schema` and `config docs`. */
 export function addConfig(program: Command): void {
-  const config = program.command('config').description('About the configuration file');
+  const config = program.command('config').description('About the configuration file').addHelpText('after', example('sallyport config schema'));
   config
     .command('schema')
     .description('Print the JSON Schema of the configuration file, for editors')

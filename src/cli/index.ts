@@ -10,10 +10,26 @@ import { VERSION } from './version.ts';
 
 /** Runs one command and maps its result to an exit code: 0 good, 1 the answer is no, 2 wrong use or invalid configuration. */
 export async function runCli(argv: readonly string[]): Promise<number> {
+  try {
+    await buildProgram().parseAsync([...argv]);
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof Exit) {
+      if (error.message !== '') console.error(error.message);
+      return error.code;
+    }
+    throw error;
+  }
+}
+
+/** All commands; exported so that a test can see that each has an example. */
+export function buildProgram(): Command {
   const program = new Command('sallyport')
     .description('A gateway between AI agents and MCP servers: every call checked on its way in, every answer on its way out, and a record of both.')
     .version(VERSION)
     .showHelpAfterError('(add --help for usage and an example)')
+    .addHelpText('after', example('npm start', 'sallyport serve --config sallyport.yaml'))
     .exitOverride();
   addServe(program);
   addDemo(program);
@@ -26,15 +42,5 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   addAudit(program);
   addDocs(program);
   program.command('version').description('Print the version').action(() => console.log(VERSION)).addHelpText('after', example('sallyport version'));
-  try {
-    await program.parseAsync([...argv]);
-    return 0;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof Exit) {
-      if (error.message !== '') console.error(error.message);
-      return error.code;
-    }
-    throw error;
-  }
+  return program;
 }

@@ -11,7 +11,7 @@ type Facts = Omit<KeyOptions, 'id' | 'scopes' | 'sources'> & { readonly data: st
 
 /** `key create|list|rotate|revoke`: on the data folder of a running or stopped gateway; a running one follows within 250 ms. */
 export function addKey(program: Command): void {
-  const key = program.command('key').description('API keys of service accounts: shown once, stored only as a hash');
+  const key = program.command('key').description('API keys of service accounts: shown once, stored only as a hash').addHelpText('after', example('sallyport key create --help'));
   const sub = (name: string, description: string): Command => key.command(name).description(description).option('--data <folder>', 'the data folder', DATA_DIR);
   const many = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
