@@ -34,6 +34,15 @@ export interface Presented {
   readonly remoteAddress: string;
 }
 
+/**
+ * Tells that the client gave up: the part of an AbortSignal that is used. A real one costs each call a listener whose removal leaves
+ * everything the call holds to the full garbage collection.
+ */
+export interface GivenUp {
+  readonly aborted: boolean;
+  readonly addEventListener: (type: 'abort', listener: (() => void) | { readonly handleEvent: () => void }) => void;
+  readonly removeEventListener: (type: 'abort', listener: (() => void) | { readonly handleEvent: () => void }) => void;
+}
 /** Where messages go that precede the answer. Implemented by receive/, fed by dispatch/. */
 export interface Side {
   /** One complete SSE event block, screened by inspect/. False: the reader is gone or too slow, stop sending. */
@@ -63,7 +72,7 @@ export interface Received {
   /** The client's own id for the model request (`_meta["sallyport/modelRequestId"]` or `X-Model-Request-Id`): an assertion, recorded as such. */
   readonly modelRequestId: string | null;
   /** Aborted when the client gives up. */
-  readonly signal: AbortSignal;
+  readonly signal: GivenUp;
   readonly side: Side;
 }
 

@@ -1,4 +1,4 @@
-import type { Journaled } from '../call/call.ts';
+import type { GivenUp, Journaled } from '../call/call.ts';
 import { cutAt, splice, textAt, without } from '../lib/json-spans.ts';
 import { eventBlock } from '../lib/sse.ts';
 import { isObject } from './answer.ts';
@@ -55,7 +55,7 @@ function progressOf(call: Journaled, room: Room): ((method: string, paramsText: 
 }
 
 /** The call's signal, joined with `notifications/cancelled` of its session. */
-function cancellable(call: Journaled, room: Room): { readonly signal: AbortSignal; readonly done: () => void } {
+function cancellable(call: Journaled, room: Room): { readonly signal: GivenUp; readonly done: () => void } {
   const { session, message, signal } = call;
   if (session === null || message.rpcId === null) return { signal, done: () => undefined };
   const controller = new AbortController();

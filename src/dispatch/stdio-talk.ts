@@ -1,4 +1,4 @@
-import type { Era } from '../call/call.ts';
+import type { Era, GivenUp } from '../call/call.ts';
 import type { JsonObject } from '../call/json.ts';
 import type { Refusal } from '../call/refusal.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -18,7 +18,7 @@ export interface Question {
   readonly timeoutMs: number;
   readonly maxBytes: number;
   /** null: nobody can give it up. */
-  readonly signal: AbortSignal | null;
+  readonly signal: GivenUp | null;
   /** null: no progress is asked for. */
   readonly onProgress: ((method: string, paramsText: string) => void) | null;
   /** The server is told when its answer is no longer wanted. */

@@ -1,3 +1,4 @@
+import type { GivenUp } from '../call/call.ts';
 import type { JsonObject } from '../call/json.ts';
 import type { Refusal } from '../call/refusal.ts';
 import type { SseEvent } from '../lib/sse.ts';
@@ -13,7 +14,7 @@ export interface Saying {
   readonly body: string;
   /** The id whose response is awaited; null for notifications and responses. */
   readonly id: number | null;
-  readonly signal: AbortSignal | null;
+  readonly signal: GivenUp | null;
   readonly timeoutMs: number;
   readonly maxBytes: number;
   /** Requests and notifications of the server on this stream. True: progress, the time-out starts again. */

@@ -1,4 +1,4 @@
-import type { Era } from '../call/call.ts';
+import type { Era, GivenUp } from '../call/call.ts';
 import type { JsonObject } from '../call/json.ts';
 import type { Refusal } from '../call/refusal.ts';
 
@@ -13,7 +13,7 @@ export interface Exchange {
 export interface RequestOptions {
   /** Whose call it is: upstream sessions are never shared between principals. */
   readonly principalId: string;
-  readonly signal: AbortSignal;
+  readonly signal: GivenUp;
   readonly timeoutMs: number;
   readonly maxBytes: number;
   /** Progress for this request only; the progress token in `paramsText` is the upstream's own. */

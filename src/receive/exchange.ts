@@ -4,6 +4,7 @@ import type { Json } from '../call/json.ts';
 import type { Principal } from '../call/principal.ts';
 import type { Refusal } from '../call/refusal.ts';
 import { eventBlock } from '../lib/sse.ts';
+import { GaveUp } from './gave-up.ts';
 import { type BodyEnd, BodyReader } from './body.ts';
 import { type Asked, refusalMessage, refusalReply, type Reply, tell } from './respond.ts';
 import { aboutOf, restRefusal, restResult } from './rest.ts';
@@ -26,7 +27,7 @@ export class Exchange implements Side, OpenStream {
   extra: readonly string[] = [];
   private readonly room: Room;
   private call: Received | null = null;
-  private readonly abort = new AbortController();
+  readonly signal = new GaveUp();
   private isSse = false;
   private isDetached = false;
   private isGone = false;
@@ -46,9 +47,6 @@ export class Exchange implements Side, OpenStream {
     this.server = server;
   }
 
-  get signal(): AbortSignal {
-    return this.abort.signal;
-  }
   get isStream(): boolean {
     const message = this.call?.message;
     return message !== undefined && (message.kind === 'stream' || message.method === 'subscriptions/listen');
@@ -87,7 +85,7 @@ export class Exchange implements Side, OpenStream {
     this.isGone = true;
     this.room.streams.delete(this);
     this.body?.release();
-    if (this.call !== null && !this.res.writableEnded && (this.call.era === 'modern' || this.isStream)) this.abort.abort();
+    if (this.call !== null && !this.res.writableEnded && (this.call.era === 'modern' || this.isStream)) this.signal.abort();
   };
 
   readonly event = (block: Buffer): boolean => {
@@ -121,7 +119,7 @@ export class Exchange implements Side, OpenStream {
 
   readonly cut = (): void => {
     this.isCut = true;
-    this.abort.abort();
+    this.signal.abort();
     this.room.streams.delete(this);
     this.isGone = true;
     this.res.end();
