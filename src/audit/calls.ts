@@ -5,7 +5,8 @@ import type { Verdict } from '../call/stage.ts';
 import type { Risk } from '../call/target.ts';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
-import type { Intent, Records } from './records.ts';
+import type { OpenCalls } from './open-calls.ts';
+import type { Records } from './records.ts';
 import type { Failed } from './told.ts';
 import type { Writer } from './writer.ts';
 
@@ -13,8 +14,7 @@ import type { Writer } from './writer.ts';
 export interface Desk {
   /** Every record waits for the disk. */
   readonly all: boolean;
-  /** Calls with an intent and no outcome, by id. */
-  readonly open: Map<string, Intent>;
+  readonly open: OpenCalls;
   readonly records: Records;
   readonly start: (event: string) => string;
   readonly writer: Writer;
@@ -31,7 +31,7 @@ export function journal(desk: Desk, call: Approved): Promise<Verdict<{ journalSe
   const intent = desk.records.intent(call);
   const rest = desk.records.intended(intent, call);
   return new Promise((resolve) => {
-    desk.open.set(call.id, intent);
+    desk.open.add(intent);
     desk.writer.append({
       start: desk.start('call.intended'), rest, durable: desk.all || RISKY.has(call.target.risk),
       written: (seq) => (intent.seq = seq),
@@ -60,7 +60,7 @@ function outcomeOf(desk: Desk, known: Known, outcome: Outcome, outputHash: strin
     return append(desk, 'call.refused', desk.records.refused(known, refusal, outcome.effect, latency), durable);
   }
   // Closed when it is written, not before: a crash in between must leave it open in the next segment's head.
-  const written = (): boolean => desk.open.delete(known.id);
+  const written = (): void => desk.open.delete(known.id);
   return append(desk, 'call.finished', desk.records.finished(intent, outcome, outputHash, latency), durable, written, () => (intent.lost = true));
 }
 

@@ -9,8 +9,8 @@ import type { AuditConfig } from './config.ts';
 import { EVENT, renderFields } from './fields.ts';
 import type { AuditFields } from './fields.ts';
 import { lockFolder } from './lock.ts';
+import { OpenCalls } from './open-calls.ts';
 import { makeRecords } from './records.ts';
-import type { Intent } from './records.ts';
 import { SEGMENT_OPENED } from './recover.ts';
 import { makeScrub } from './scrub.ts';
 import { clean, earlyFields, renderHead, renderResumed, stamp } from './told.ts';
@@ -62,14 +62,14 @@ export async function openAudit(config: AuditConfig, deps: AuditDeps): Promise<A
 async function openLocked(config: AuditConfig, deps: AuditDeps, undo: (() => void | Promise<void>)[], close: () => Promise<void>): Promise<Audit> {
   const scrub = makeScrub(deps.redact, deps.log);
   const records = makeRecords(scrub);
-  const open = new Map<string, Intent>();
+  const open = new OpenCalls();
   const start = stamp(deps.clock);
   const failed = { since: 0, records: 0 };
   const chain = beginChain(deps, start, config.checkpoint_every_ms);
   undo.push(chain.close);
   const writer = new Writer({
     dir: deps.dir, segmentMaxBytes: config.segment_max_bytes, syncWithinMs: config.sync_within_ms, log: deps.log, synced: chain.synced,
-    head: (previous) => ({ start: start(SEGMENT_OPENED), rest: renderHead(previous, open.values(), records) }),
+    head: (previous) => ({ start: start(SEGMENT_OPENED), rest: renderHead(previous, open, records) }),
     resumed: () => renderResumed(failed, open, records, start, deps.clock),
   }, chain.segment, chain.place);
   undo.push(() => writer.close());

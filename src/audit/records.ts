@@ -7,6 +7,8 @@ import type { Scrub } from './scrub.ts';
 
 /** The part of a call's records that both share; kept while the call runs. Pieces of JSON text, each beginning with a comma. */
 export interface Intent {
+  /** Of the call. */
+  readonly id: string;
   /** 0: not yet written. */
   seq: number;
   /** Its outcome could not be written. */
@@ -74,7 +76,7 @@ export function makeRecords(scrub: Scrub): Records {
       const { aim: at, resource } = aimed(call);
       const { ruleIds, policyVersion } = call.decision;
       const policy = `${ruled(ruleIds, policyVersion)}${grants},"approval_id":${json(call.approvalId)}`;
-      return { seq: 0, lost: false, who: who(call, by, at), policy, inputHash: inputHash(call), resource };
+      return { id: call.id, seq: 0, lost: false, who: who(call, by, at), policy, inputHash: inputHash(call), resource };
     },
     intended: (intent, call) =>
       `${intent.who},"decision":"allow","reason_code":"ok"${intent.policy},"tool_input":${scrub.input(call, true)},"input_hash":"${intent.inputHash}"${NO_RESULT}${intent.resource}${NO_OUTCOME}`,

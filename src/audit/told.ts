@@ -3,6 +3,7 @@ import type { Refusal } from '../call/refusal.ts';
 import type { Clock } from '../lib/clock.ts';
 import { renderFields, renderStart } from './fields.ts';
 import type { AuditFields } from './fields.ts';
+import type { OpenCalls } from './open-calls.ts';
 import type { Intent, Records } from './records.ts';
 import type { Scrub } from './scrub.ts';
 import type { Queued } from './writer.ts';
@@ -37,16 +38,16 @@ export function stamp(clock: Clock): (event: string) => string {
   };
 }
 /** Says, before anything else is written again, that records were refused; and closes the calls whose outcome was among them. */
-export function renderResumed(failed: Failed, open: Map<string, Intent>, records: Records, start: (event: string) => string, clock: Clock): Queued[] {
+export function renderResumed(failed: Failed, open: OpenCalls, records: Records, start: (event: string) => string, clock: Clock): Queued[] {
   const told = failed.records;
   const quiet = { durable: false, done: nothing, fail: nothing };
   const details = { records_refused: told, for_ms: Math.max(0, Math.round(clock.now() - failed.since)) };
   const list: Queued[] = [{ ...quiet, start: start('audit.resumed'), rest: renderFields({ tool_input: details }), written: () => (failed.records -= told) }];
-  for (const [id, intent] of open) {
+  for (const intent of open) {
     if (!intent.lost) continue;
     const error = 'the outcome could not be written when the call ended';
     const rest = renderFields({ ...JSON.parse(records.still(intent)), effect: 'unknown', error });
-    list.push({ ...quiet, start: start('call.outcome_unknown'), rest, written: () => open.delete(id) });
+    list.push({ ...quiet, start: start('call.outcome_unknown'), rest, written: () => open.delete(intent.id) });
   }
   return list;
 }
