@@ -62,7 +62,10 @@ export function addKey(program: Command): void {
 }
 
 async function withKeys(data: string, act: (keys: KeyStore, store: Store) => Promise<void>): Promise<void> {
-  const store = await openStore({ folder: data, busy_timeout_ms: 5_000 }, { clock: systemClock });
+  const store = await openStore({ folder: data, busy_timeout_ms: 5_000 }, { clock: systemClock }).catch((error: unknown) => {
+    if (error instanceof Error && error.name === 'StoreFault') throw new Exit(2, error.message); // tells the operator what to mend
+    throw error;
+  });
   const keys = await createKeyStore(store, systemClock);
   try {
     await act(keys, store);
