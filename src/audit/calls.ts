@@ -65,7 +65,7 @@ function outcomeOf(desk: Desk, known: Known, outcome: Outcome, outputHash: strin
 }
 
 /** One record; resolves and rejects as the writer says. One object per record and no spreading: this is the hot path. */
-export function append(desk: Desk, event: string, rest: string, durable: boolean, written: () => unknown = nothing, lost: () => unknown = nothing): Promise<void> {
+export function append(desk: Desk, event: string, rest: string | readonly string[], durable: boolean, written: () => unknown = nothing, lost: () => unknown = nothing): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error): void => {
       countFailed(desk);

@@ -24,8 +24,8 @@ export interface Records {
   readonly intent: (call: Approved) => Intent;
   /** From `correlation_id` on: what follows the seq of `call.intended`. */
   readonly intended: (intent: Intent, call: Approved) => string;
-  /** The same for `call.finished`. */
-  readonly finished: (intent: Intent, outcome: Outcome, outputHash: string | null, latencyMs: number) => string;
+  /** The same for `call.finished`, in pieces. */
+  readonly finished: (intent: Intent, outcome: Outcome, outputHash: string | null, latencyMs: number) => readonly string[];
   /** The same for `call.refused`: a call that ended before it had an intent. */
   readonly refused: (known: Known, refusal: Refusal, effect: Effect, latencyMs: number) => string;
   /** An open call as it stands in a segment's head. */
@@ -83,8 +83,10 @@ export function makeRecords(scrub: Scrub): Records {
     finished: (intent, outcome, outputHash, latencyMs) => {
       const refusal = 'refusal' in outcome ? outcome.refusal : null;
       const start = `${intent.who},"decision":"allow","reason_code":"${refusal?.code ?? 'ok'}"${intent.policy},"tool_input":null,"input_hash":"${intent.inputHash}"`;
-      const output = `${result(outcome, outputHash, scrub)}${intent.resource}`;
-      return `${start}${output}${end(outcome, scrub, latencyMs)}`;
+      const stop = `${intent.resource}${end(outcome, scrub, latencyMs)}`;
+      if (!('result' in outcome)) return [start, NO_RESULT, stop];
+      const { summary, classification } = outcome.result;
+      return [`${start},"output_summary":`, json(scrub.cut(summary, 500)), `,"output_hash":${json(outputHash)},"output_classification":"${classification}"${stop}`];
     },
     refused: (known, refusal, effect, latencyMs) => {
       const { who: by, grants } = caller(known.principal);
@@ -121,11 +123,6 @@ function resourceOf(target: Target): string | null {
 /** Tools: over the exact text of the arguments; everything else: over the message's bytes. */
 const inputHash = (call: Received): string => sha256(call.message.method === 'tools/call' ? call.message.argumentsText : call.message.bytes);
 
-function result(outcome: Outcome, hash: string | null, scrub: Scrub): string {
-  if (!('result' in outcome)) return NO_RESULT;
-  const { summary, classification } = outcome.result;
-  return `,"output_summary":${json(scrub.cut(summary, 500))},"output_hash":${json(hash)},"output_classification":"${classification}"`;
-}
 function end(outcome: Outcome, scrub: Scrub, latencyMs: number): string {
   const success = 'result' in outcome && outcome.result.success;
   return `,"success":${success},"effect":"${outcome.effect}","error":${json(errorOf(outcome, scrub))},"latency_ms":${latencyMs}`;
