@@ -55,9 +55,19 @@ export function createAuthorize(config: AuthorizeConfig): Authorize {
     if (target.tool === null) others.set(key, aimed);
     return aimed;
   };
+  /** What was decided on a tool for a caller; the same object each time, so that what hangs on it (records) is made once too. */
+  const decided = new WeakMap<Caller, WeakMap<Aimed, Decision>>();
+  const decideOn = (caller: Caller, aimed: Aimed, target: Target): Decision => {
+    if (target.tool === null) return judge.decide(caller, aimed, target); // its name may be anything
+    let ofCaller = decided.get(caller);
+    if (ofCaller === undefined) decided.set(caller, (ofCaller = new WeakMap()));
+    let decision = ofCaller.get(aimed);
+    if (decision === undefined) ofCaller.set(aimed, (decision = judge.decide(caller, aimed, target)));
+    return decision;
+  };
   const decide = (principal: Principal, target: Target): Decision => {
     try {
-      return judge.decide(callerOf(principal), aimedAt(target), target);
+      return decideOn(callerOf(principal), aimedAt(target), target);
     } catch {
       // A rule that cannot be evaluated must not count as one that did not match (agentgateway, Envoy AI Gateway: deny rules failed open).
       return { effect: 'deny', ruleIds: [], policyVersion: version, reason: 'authorize.error', wantScopes: [] };
