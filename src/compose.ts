@@ -88,9 +88,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     authenticate: authenticate.stage, resolve: resolve.stage, authorize: authorize.stage, validate: validate.stage, limit: limit.stage,
     approve: approve.stage, journal: audit.journal, dispatch: dispatch.stage, inspect: inspect.stage,
   };
-  const finish: Finish = async (known, outcome) => {
+  const { onCall } = options;
+  const finish: Finish = onCall === undefined ? audit.finish : async (known, outcome) => {
     await audit.finish(known, outcome);
-    options.onCall?.(known, outcome, clock.now() - known.receivedAt);
+    onCall(known, outcome, clock.now() - known.receivedAt);
   };
   const health: Gateway['health'] = () => {
     const servers = dispatch.health();
