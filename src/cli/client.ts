@@ -1,26 +1,15 @@
 import type { Command } from 'commander';
-import { readFileSync, statSync } from 'node:fs';
 import { egressConfig } from '../egress/config.ts';
 import { createEgress } from '../egress/index.ts';
+import { type Door, keyOf, urlOf, withDoor } from './door.ts';
 import { example, Exit } from './exit.ts';
 
-interface Door {
-  readonly url: string;
-  readonly keyFile?: string;
-  readonly key?: string;
-}
 const VERSION = '2026-07-28';
 const META = {
   'io.modelcontextprotocol/protocolVersion': VERSION,
   'io.modelcontextprotocol/clientCapabilities': {},
   'io.modelcontextprotocol/clientInfo': { name: 'sallyport-cli', version: '1' },
 };
-
-function withDoor(command: Command): Command {
-  return command
-    .option('--url <url>', 'where the gateway listens', 'http://127.0.0.1:8080')
-    .option('--key-file <file>', 'file that holds the API key, readable by you alone (or set SALLYPORT_KEY)');
-}
 
 /** `tools list`: what this key may use, as the gateway's own list shows it. */
 export function addTools(program: Command): void {
@@ -65,8 +54,8 @@ function checkedObject(text: string): string {
 }
 
 async function post(door: Door, path: string, message: object | string): Promise<{ status: number; body: unknown }> {
-  const base = URL.parse(door.url);
-  if (base === null || !/^https?:$/.test(base.protocol)) throw new Exit(2, '--url must be like http://127.0.0.1:8080');
+  const base = urlOf(door);
+  const key = keyOf(door);
   const method = typeof message === 'object' && 'method' in message ? String(message.method) : null;
   const egress = createEgress(egressConfig.parse({}));
   try {
@@ -74,7 +63,7 @@ async function post(door: Door, path: string, message: object | string): Promise
     const answer = await dispatcher.request({
       origin: base.origin, path, method: 'POST', body: typeof message === 'string' ? message : JSON.stringify(message),
       headers: {
-        'content-type': 'application/json', accept: 'application/json, text/event-stream', 'x-api-key': keyOf(door),
+        'content-type': 'application/json', accept: 'application/json, text/event-stream', 'x-api-key': key,
         ...(method === null ? {} : { 'mcp-protocol-version': VERSION, 'mcp-method': method }),
       },
     });
@@ -84,22 +73,6 @@ async function post(door: Door, path: string, message: object | string): Promise
     throw new Exit(1, `no answer from ${base.origin}: ${error instanceof Error ? error.message : String(error)}. Is the gateway running (sallyport serve, sallyport demo)?`);
   } finally {
     await egress.close();
-  }
-}
-
-function keyOf(door: Door): string {
-  if (door.keyFile === undefined) {
-    const key = process.env['SALLYPORT_KEY'];
-    if (key === undefined || key === '') throw new Exit(2, 'Which key? Set SALLYPORT_KEY, or name a file with --key-file. `sallyport key create --help` shows how to make one.');
-    return key;
-  }
-  try {
-    // A key that other users of the machine can read is theirs too (CWE-732).
-    if ((statSync(door.keyFile).mode & 0o077) !== 0) throw new Exit(2, `${door.keyFile} can be read by others: chmod 600 ${door.keyFile}`);
-    return readFileSync(door.keyFile, 'utf8').trim();
-  } catch (error) {
-    if (error instanceof Exit) throw error;
-    throw new Exit(2, `${door.keyFile} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -4,6 +4,7 @@ import { addCall, addTools } from './client.ts';
 import { addCheck, addConfig, addDocs, addImport } from './config.ts';
 import { addDemo } from './demo.ts';
 import { addKey } from './key.ts';
+import { addConnect } from './connect.ts';
 import { Exit, example } from './exit.ts';
 import { addServe } from './serve.ts';
 import { VERSION } from './version.ts';
@@ -39,6 +40,7 @@ export function buildProgram(): Command {
   addKey(program);
   addTools(program);
   addCall(program);
+  addConnect(program);
   addAudit(program);
   addDocs(program);
   program.command('version').description('Print the version').action(() => console.log(VERSION)).addHelpText('after', example('sallyport version'));
