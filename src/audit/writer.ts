@@ -36,8 +36,8 @@ const FIRST_BUFFER = 256 * 1024;
 const KEPT_BUFFER = 4 * 1024 ** 2;
 
 /**
- * Group commit: whoever appends in one turn of the event loop shares one write; whoever waits for the disk shares one fdatasync,
- * of which one runs at a time, so the window opens by itself under load. Order in the file is order of append.
+ * Group commit: whoever appends in one turn of the event loop, or while the disk is busy, shares one write; whoever waits for the disk
+ * shares one fdatasync, of which one runs at a time, so the window opens by itself under load. Order in the file is order of append.
  */
 export class Writer {
   readonly #parts: WriterParts;
@@ -45,6 +45,8 @@ export class Writer {
   #place: Place;
   #queue: Queued[] = [];
   #scheduled = false;
+  /** The queue holds a record that waits for the operating system only. */
+  #hurried = false;
   #waiting: { readonly done: (seq: number) => void; readonly fail: (cause: Error) => void; readonly seq: number }[] = [];
   #synced: Place;
   #syncing: Promise<void> | null = null;
@@ -68,6 +70,12 @@ export class Writer {
 
   append(record: Queued): void {
     this.#queue.push(record);
+    if (!record.durable) this.#hurried = true;
+    // What waits for the disk gains nothing by being written before the disk is free, and costs a write of its own.
+    if (this.#syncing === null || this.#hurried || this.#failing !== null) this.#soon();
+  }
+  /** At the end of this turn of the event loop, when all that has come in meanwhile has been read. */
+  #soon(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(this.#flush);
@@ -108,16 +116,18 @@ export class Writer {
 
   readonly #flush = (): void => {
     this.#scheduled = false;
+    this.#hurried = false;
     const batch = this.#queue;
     this.#queue = [];
     if (this.#poison !== null) return refuse(batch, this.#poison);
     if (this.#failing !== null) batch.unshift(...this.#parts.resumed());
-    if (batch.length === 0) return;
+    if (batch.length === 0) return this.#syncWaiting();
     try {
       if (this.#segment.size - this.#segment.headBytes >= this.#parts.segmentMaxBytes) this.#rotate();
       this.#write(batch);
     } catch (thrown) {
-      return this.#failed(asError(thrown), batch);
+      this.#failed(asError(thrown), batch);
+      return this.#syncWaiting();
     }
     this.#healed();
     this.#tell(batch);
@@ -164,8 +174,11 @@ export class Writer {
       if (record.durable) this.#waiting.push({ done: record.done, fail: record.fail, seq });
       else record.done(seq);
     }
+    this.#syncWaiting();
+  }
+  #syncWaiting(): void {
     if (this.#waiting.length > 0) this.#sync();
-    else this.#syncTimer ??= setTimeout(this.#sync, this.#parts.syncWithinMs * 0.8);
+    else if (this.#synced.seq < this.#place.seq && this.#poison === null) this.#syncTimer ??= setTimeout(this.#sync, this.#parts.syncWithinMs * 0.8);
   }
 
   readonly #sync = (): void => {
@@ -182,8 +195,8 @@ export class Writer {
         if (segment !== this.#segment) segment.close(); // rotated meanwhile
         if (failed !== null) this.#die(syncFailed(failed));
         else this.#settle(place);
-        if (this.#waiting.length > 0) this.#sync();
-        else if (this.#synced.seq < this.#place.seq && this.#poison === null) this.#syncTimer ??= setTimeout(this.#sync, this.#parts.syncWithinMs * 0.8);
+        if (this.#waiting.length > 0 || this.#queue.length > 0) this.#soon(); // the next sync takes along what this turn brings
+        else this.#syncWaiting();
         resolve();
       });
     });
