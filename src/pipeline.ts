@@ -70,7 +70,9 @@ export async function handleCall(call: c.Received, stages: Stages, finish: Finis
     await inTime(finish(known, outcome, passed), GUARD_MS, 'audit'); // no record, no answer
     return outcome;
   } catch (thrown) {
-    return { effect: outcome.effect, refusal: { code: 'audit.unavailable', note: describe(thrown), effect: outcome.effect } };
+    // Before the intent was written nothing was executed, and the caller may be told so.
+    const code = passed.includes('journal') ? 'audit.unavailable' : 'journal.unavailable';
+    return { effect: outcome.effect, refusal: { code, note: describe(thrown), effect: outcome.effect } };
   }
 }
 

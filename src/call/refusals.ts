@@ -83,7 +83,7 @@ const ROWS = {
 
   'approve.required': [200, 403, -31030, 'tool', false, 'This tool needs the approval of a person, and nothing was executed. Tell your user; do not retry.', 'Approvals come with their own release; until then such tools cannot run.'],
 
-  'journal.unavailable': [503, 503, -32603, 'error', false, SELF, 'The intent could not be written: see /ready; look at the disk of the audit folder.'],
+  'journal.unavailable': [503, 503, -32603, 'error', false, 'The call could not be recorded, so nothing was executed. Do not retry at once.', 'Nothing can be written: see /ready; look at the disk of the audit folder.'],
   'audit.unavailable': [503, 503, -32603, 'error', false, `The outcome could not be recorded, so it is withheld. ${CHECK}`, 'See /ready; look at the disk of the audit folder.'],
 
   'dispatch.unavailable': [200, 502, -32603, 'tool', true, LATER, 'The server is down or refuses connections; see /ready.'],

@@ -86,12 +86,13 @@ function dialectOf(root: Node): ReadSchema['dialect'] {
   return dialect;
 }
 
-const FORBIDDEN = ['$id', '$anchor', '$dynamicAnchor', '$dynamicRef', '$recursiveRef', '$recursiveAnchor', '$async'];
+const FORBIDDEN = ['$id', '$dynamicAnchor', '$dynamicRef', '$recursiveRef', '$recursiveAnchor', '$async'];
 function clean(node: Node, literals: Literals): void {
   // `$async` would make the validator answer with a promise, which is true whatever it holds.
   for (const keyword of FORBIDDEN) if (node[keyword] !== undefined) throw new SchemaFault(`${keyword} is not supported`);
   if (node['type'] === undefined) delete node['nullable'];
   delete node['id'];
+  delete node['$anchor']; // names a place for references, and references to names are refused: nobody can mean it
   for (const keyword of ['enum', 'const']) {
     if (holdsInexact(node[keyword], literals) || literals.get(node)?.has(keyword) === true) throw new SchemaFault(`${keyword} holds a number that cannot be compared exactly`);
   }

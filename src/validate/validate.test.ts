@@ -82,6 +82,12 @@ describe('hostile schemas are refused, quickly', () => {
   });
   test('a reserved key', () => expect(roomOf().prepare(toolOf('{"type":"object","properties":{"__proto__":{"type":"string"}}}'))).toBeTypeOf('string'));
 
+  test('an anchor that nobody refers to is taken, as the official suite has it', () => {
+    const definition = JSON.stringify({ type: 'object', $defs: { a: { $anchor: 'here', type: 'object', properties: { city: { type: 'string' } } } }, properties: { at: { $ref: '#/$defs/a' } } });
+    expect(judge(roomOf(), definition, { at: { city: 'x' } })).toBeNull();
+    expect(judge(roomOf(), definition, { at: { city: 1 } })).toMatchObject({ code: 'validate.arguments' });
+  });
+
   test('nothing is fetched', async () => {
     let asked = 0;
     const server = createServer((_, answer) => {

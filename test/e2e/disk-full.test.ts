@@ -64,7 +64,7 @@ it('a full disk: nothing runs, /ready says why, and all is well once there is sp
     const legacy = await gateway.post('/s/fixture/mcp', { jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } } }, { 'x-api-key': gateway.keys['caller'] as string });
     expect(legacy.status).toBe(503);
     const stranger = await gateway.tool('sp_no-such-key', 'fixture__echo', {});
-    expect([stranger.status, stranger.body.result.code], 'a refusal that cannot be recorded is withheld too').toEqual([503, 'audit.unavailable']);
+    expect([stranger.status, stranger.body.result.code], 'a refusal that cannot be recorded is withheld too').toEqual([503, 'journal.unavailable']);
     const late = await running;
     expect([late.status, late.body.result.code], 'an outcome that cannot be recorded is withheld').toEqual([503, 'audit.unavailable']);
     expect(fixture.ran.length).toBe(ranBefore);
