@@ -16,7 +16,7 @@ describe('patterns mean what they mean in JavaScript', () => {
       fc.tuple(fc.constantFrom('(?:', '(', '(?<n>'), tie('pattern'), fc.constantFrom('*', '+', '?', '{2}', '{1,2}', '')).map(([open, p, times]) => `${open}${p})${times}`),
     ),
   }));
-  const text = fc.string({ unit: fc.constantFrom('a', 'b', 'A', '1', '.', '/', '-', ' ', '\n', '\r', '\t', '\u00a0', '\u2028', 'é', '😀', ']', '[', '\0', '\\'), maxLength: 5 });
+  const text = fc.string({ unit: fc.constantFrom('a', 'b', 'A', '1', '.', '/', '-', ' ', '\n', '\r', '\t', '\u00a0', '\u2028', 'é', ']', '[', '\0', '\\'), maxLength: 5 });
   test('on random patterns and texts', () => {
     fc.assert(
       fc.property(pattern, fc.array(text, { minLength: 3, maxLength: 8 }), (p, texts) => {
@@ -33,6 +33,8 @@ describe('patterns mean what they mean in JavaScript', () => {
     );
   });
   test.each([['^[\\w-.]+$', 'a-.', true], ['^\\@\\-$', '@-', true], ['^a{,2}$', 'a{,2}', true], [']', ']', true]])('%s, which only the older syntax takes', (p, t, fits) => expect(linearPattern(p, free).test(t)).toBe(fits));
+  // Not in the random texts: V8 itself says no to /(a|[^a])(?:$)(?:$)?/u on an emoji, which is wrong.
+  test.each([['^.$', true], ['^[^a]$', true], ['^..$', false], ['(a|[^a])(?:$){1,2}', true]])('%s on one letter of two halves', (p, fits) => expect(linearPattern(p, free).test('😀')).toBe(fits));
   test('the work is told before it is done', () => {
     const told: number[] = [];
     linearPattern('^a+$', (work) => told.push(work)).test('aaaa');
