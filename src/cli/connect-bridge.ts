@@ -79,12 +79,19 @@ export class Bridge {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  /** Gives up what still runs and ends the session, which may take `ms`. */
+  /** Gives up what still runs, each as its era does, and ends the session; each of the two steps may take `ms`. */
   async close(ms: number): Promise<void> {
-    for (const call of this.#calls.values()) {
+    const { endpoint } = this.#parts;
+    const given = [...this.#calls.values()];
+    for (const call of given) {
       call.isOver = true;
       call.abort.abort();
     }
+    const told = given.filter(({ line }) => line.modern === null && line.method !== 'initialize').map(({ idText }) => {
+      const cancelled = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${idText},"reason":"the client closed its connection"}}`;
+      return endpoint.post(this.#session.headers(), Buffer.from(cancelled), AbortSignal.timeout(ms)).then((reply) => reply.dump(), nothing); // the session ends in any case
+    });
+    await Promise.all(told);
     await this.#session.end(ms);
   }
 
@@ -156,8 +163,12 @@ export class Bridge {
   }
   /** A body that is not a stream: an answer or a refusal to this id is passed on, all else is put into words. */
   #answer(call: Call, status: number, said: Line | null): Promise<void> {
-    if (said?.kind === 'response' && said.key === call.key) return this.#pass(said);
-    return call.isOver ? Promise.resolve() : this.#fail(call, troubleOfStatus(status, this.#parts.endpoint.url, wordsOf(said)));
+    const isOurs = said?.kind === 'response' && said.key === call.key;
+    if (isOurs && status < 400) return this.#pass(said);
+    const trouble = troubleOfStatus(status, this.#parts.endpoint.url, wordsOf(said));
+    if (!isOurs) return call.isOver ? Promise.resolve() : this.#fail(call, trouble);
+    if (status === 401 || status === 403) this.#parts.warn(trouble.text); // the gateway does not know where our key came from
+    return this.#pass(said);
   }
 
   readonly #onEvent = async (event: SseEvent): Promise<void> => {
