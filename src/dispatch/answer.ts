@@ -8,7 +8,7 @@ import { parseStrict } from '../lib/strict-json.ts';
 import type { Broken } from './exchange.ts';
 
 /** Deeper answers are refused: later stages walk them (CWE-674). */
-const MAX_DEPTH = 128;
+const LIMITS = { maxDepth: 128 };
 
 export const isObject = (value: Json | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -16,8 +16,8 @@ export const isObject = (value: Json | undefined): value is JsonObject => typeof
  * A JSON object that every parser reads alike, or null: what inspect/ judges must be what the client reads (CWE-436). Answers are
  * data: keys that differ only in case, reserved keys and half surrogates are a request's faults, but legitimate in what a tool found.
  */
-export function parseObject(text: string): JsonObject | null {
-  const parsed = parseStrict(text, { maxDepth: MAX_DEPTH });
+export function parseObject(text: string, bytes?: Buffer): JsonObject | null {
+  const parsed = parseStrict(text, LIMITS, bytes);
   if (parsed.ok) return isObject(parsed.value) ? parsed.value : null;
   if (parsed.fault === 'depth') return null;
   try {
@@ -33,7 +33,7 @@ const isPlain = (value: JsonObject): boolean => {
   return new Set(names).size === names.length;
 };
 /** The same for bytes; null too when they are not UTF-8. */
-export const parseBytes = (bytes: Buffer): JsonObject | null => (isUtf8(bytes) ? parseObject(bytes.toString('utf8')) : null);
+export const parseBytes = (bytes: Buffer): JsonObject | null => (isUtf8(bytes) ? parseObject(bytes.toString('utf8'), bytes) : null);
 
 export type Shape = 'request' | 'notification' | 'response' | 'junk';
 

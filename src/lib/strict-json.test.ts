@@ -26,6 +26,26 @@ describe('parseStrict', () => {
       { numRuns: 300 },
     );
   });
+  it('reads long strings as short ones, wherever an escape stands in them', () => {
+    const text = fc.array(fc.constantFrom('x'.repeat(40), 'y'.repeat(90), '\\"', '\\\\', '\\u00e9', 'é', ',{"a":'), { maxLength: 8 }).map((parts) => `"${parts.join('').replaceAll(',{"a":', ',{\\"a\\":')}"`);
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 5 }), text, (list, last) => {
+        const written = `{"list":[${list.join()}],"last":${last},"n":1e400}`;
+        const strict = parseStrict(written, limits);
+        expect(strict.ok && strict.value).toEqual(JSON.parse(written));
+        expect(pointers(written)).toEqual(['/n 1e400']); // what comes behind is seen where it stands
+        expect(fault(`${written.slice(0, -1)},"N":1}`)).toBe('duplicate_key');
+        expect(fault(written.slice(0, -12))).toBe('json');
+      }),
+      { numRuns: 300 },
+    );
+    for (const pad of [0, 30, 46, 47, 48, 49, 50, 100]) {
+      const long = 'x'.repeat(pad);
+      expect(fault(`["${long}\\ud800${long}"]`)).toBe('json');
+      expect(fault(`["${long}\\ud83d\\ude00${long}"]`)).toBe('ok');
+      expect(fault(`["${long}\\"${long}]`)).toBe('json');
+    }
+  });
   it('refuses whatever JSON.parse refuses and never throws', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('{', '}', '[', ']', '"', ',', ':', '\\', 'u', '0', '1', 'e', '-', '.', 'a', ' ') }), (text) => {
