@@ -110,10 +110,9 @@ const versionOf = (answer: Line): string | null => {
 
 async function helloOf(reply: Reply, key: string | null): Promise<Line | null> {
   if (!reply.isStream) return readMessage(await reply.whole());
-  let found: Line | null = null;
   for await (const event of reply.events()) {
     const message = event.data === null ? null : readMessage(Buffer.from(event.data));
-    if (message?.kind === 'response' && message.key === key) found = message;
+    if (message?.kind === 'response' && message.key === key) return message;
   }
-  return found;
+  return null;
 }
