@@ -100,4 +100,4 @@ class Stopped {
     this.refusal = refusal;
   }
 }
-const describe = (thrown: unknown): string => (thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown));
+const describe = (thrown: unknown): string => (thrown instanceof Stopped ? (thrown.refusal.note ?? thrown.refusal.code) : thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown));

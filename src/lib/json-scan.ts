@@ -1,4 +1,5 @@
-import { isExactNumber, type Span } from './json-text.ts';
+import { isExact } from './decimal.ts';
+import type { Span } from './json-text.ts';
 
 export type Fault = 'json' | 'duplicate_key' | 'prototype_key' | 'depth' | 'keys';
 export interface Limits {
@@ -243,7 +244,7 @@ export class Scan {
       plain = false;
     }
     if (plain && i - start <= 15) return i; // at most 15 digits and no exponent: always survives (IEEE 754, DBL_DIG)
-    if (!isExactNumber(bytes.toString('latin1', start, i))) (this.inexact ??= []).push(start);
+    if (!isExact(bytes.toString('latin1', start, i))) (this.inexact ??= []).push(start);
     return i;
   }
 }

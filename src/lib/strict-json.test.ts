@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { foldKey, parseStrict, spanAt } from './strict-json.ts';
+import { foldKey, parseStrict } from './strict-json.ts';
 
 const limits = { maxDepth: 64 };
 const fault = (text: string): string => {
@@ -157,13 +157,5 @@ describe('parseStrict', () => {
       const other = parseStrict(none, limits);
       expect(other.ok && other.spans.arguments).toBe(null);
     }
-  });
-  it('finds members by path', () => {
-    const text = '{"a" : [1], "b":{ "\\u0063" :"x\\"}", "d": 12.5e3 }, "e":null}';
-    const at = (...path: string[]): string | null => {
-      const span = spanAt(text, path);
-      return span === null ? null : text.slice(span.start, span.end);
-    };
-    expect([at('a'), at('b', 'c'), at('b', 'd'), at('e'), at('b', 'z'), at('a', 'b'), at()]).toEqual(['[1]', '"x\\"}"', '12.5e3', 'null', null, null, text]);
   });
 });

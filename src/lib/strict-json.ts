@@ -69,4 +69,4 @@ function charOffsets(raw: Buffer, offsets: readonly number[]): number[] {
 }
 
 export { foldKey } from './json-scan.ts';
-export { type Inexact, type Span, spanAt } from './json-text.ts';
+export { type Inexact, type Span } from './json-text.ts';

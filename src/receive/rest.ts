@@ -1,6 +1,6 @@
 import type { CallId, Known, Message, SafeResult } from '../call/call.ts';
 import type { Refusal } from '../call/refusal.ts';
-import { spanAt } from '../lib/strict-json.ts';
+import { textAt } from '../lib/json-spans.ts';
 import { type BodyLimits, isObject, readJson } from './message.ts';
 import { refusalHeaders, type Reply, tell } from './respond.ts';
 
@@ -51,11 +51,11 @@ export function restRefusal(about: About, refusal: Refusal, metadataUrl: string 
 /** The tool's result, its text exactly as inspected; a JSON-RPC error of the server becomes `status: "error"` with that error. */
 export function restResult(about: About, result: SafeResult): Reply | null {
   const text = result.bytes.toString('utf8');
-  const ok = text === '' ? null : spanAt(text, ['result']);
-  const span = ok ?? (text === '' ? null : spanAt(text, ['error']));
-  if (span === null) return null;
+  const ok = textAt(text, ['result']);
+  const told = ok ?? textAt(text, ['error']);
+  if (told === null) return null;
   const status = ok !== null && result.success ? 'ok' : 'error';
-  return { status: result.status, headers: ['content-type', 'application/json'], body: envelope(status, text.slice(span.start, span.end), about, result.warnings) };
+  return { status: result.status, headers: ['content-type', 'application/json'], body: envelope(status, told, about, result.warnings) };
 }
 
 function envelope(status: 'ok' | 'error', result: string, about: About, warnings: readonly string[]): Buffer {
