@@ -73,6 +73,13 @@ describe('tools/list', () => {
     await r.dispatch.stage.run({ ...stricter.call, decision: { ...stricter.call.decision, policyVersion: '2' } });
     expect(asked).toHaveLength(4);
   });
+  test('a list that is kept for one endpoint or era is never given at another', async () => {
+    const { r } = room();
+    const listed = async (server: string | null, era: 'modern' | 'legacy'): Promise<string> => (await run(r, request('tools/list'), { principal: all, server, era })).bytes.toString();
+    const all4 = [await listed(null, 'modern'), await listed('git', 'modern'), await listed(null, 'legacy'), await listed('git', 'legacy')];
+    expect(new Set(all4).size).toBe(4);
+    expect(await listed('git', 'modern')).toBe(all4[1]);
+  });
   test('a cursor that was never given out is refused', async () => {
     const { r } = room();
     expect((await run(r, request('tools/list', { cursor: 'x' }), { principal: all })).message).toMatchObject({ error: { code: -32602 } });
