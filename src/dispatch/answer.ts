@@ -5,7 +5,7 @@ import type { Effect, Refusal } from '../call/refusal.ts';
 import type { Session } from '../call/session.ts';
 import { hasDuplicateName } from '../lib/json-spans.ts';
 import { parseStrict } from '../lib/strict-json.ts';
-import type { Broken } from './exchange.ts';
+import type { Broken } from './http/exchange.ts';
 
 /** Deeper answers are refused: later stages walk them (CWE-674). */
 const LIMITS = { maxDepth: 128 };

@@ -2,12 +2,12 @@ import type { Answer, Era, Journaled } from '../call/call.ts';
 import type { Stage } from '../call/stage.ts';
 import type { Risk } from '../call/target.ts';
 import type { DispatchConfig, ServerConfig } from './config.ts';
-import { createHttpUpstream, type HttpUpstream } from './http-upstream.ts';
+import { createHttpUpstream, type HttpUpstream } from './http/upstream.ts';
 import { createInFlight } from './in-flight.ts';
-import { createLink, type Link } from './link.ts';
-import { createLocal } from './local.ts';
-import { createMirror, forgetUpstream } from './mirror.ts';
-import { createOwn } from './own.ts';
+import { createLink, type Link } from './http/link.ts';
+import { createLocal } from './local/lane.ts';
+import { createMirror, forgetUpstream } from './mirror/lane.ts';
+import { createOwn } from './own/lane.ts';
 import type { DispatchDeps, Room } from './room.ts';
 import { createSource, type CatalogSource } from './source.ts';
 import { createStreams } from './streams.ts';
@@ -16,7 +16,7 @@ import type { Upstream } from './upstream.ts';
 
 export type { DispatchDeps } from './room.ts';
 export type { CatalogSource } from './source.ts';
-export { createStdioUpstream } from './stdio.ts';
+export { createStdioUpstream } from './stdio/upstream.ts';
 
 /** The room that asks the servers. */
 export interface Dispatch {

@@ -6,7 +6,7 @@ import type { Tool } from '../call/target.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ServerConfig } from './config.ts';
 import type { InFlight } from './in-flight.ts';
-import type { Egress, Log } from './link.ts';
+import type { Egress, Log } from './http/link.ts';
 import type { Streams } from './streams.ts';
 import type { Upstream } from './upstream.ts';
 

@@ -2,9 +2,9 @@ import type { Era } from '../call/call.ts';
 import type { Json } from '../call/json.ts';
 import { elementsOf, cutAt } from '../lib/json-spans.ts';
 import { isObject, parseObject } from './answer.ts';
-import { CONTROL } from './http-upstream.ts';
-import type { Log } from './link.ts';
-import { paramHeadersOf } from './param-headers.ts';
+import { CONTROL } from './http/upstream.ts';
+import type { Log } from './http/link.ts';
+import { paramHeadersOf } from '../call/param-headers.ts';
 import { UpstreamFault, type Upstream } from './upstream.ts';
 
 /** What the catalog reads from. */

@@ -1,9 +1,9 @@
-import type { Answer, Journaled } from '../call/call.ts';
-import { eventBlock } from '../lib/sse.ts';
-import { bare, isObject, worded } from './answer.ts';
-import { SELF } from './envelope.ts';
-import { go, type Done, type Room } from './room.ts';
-import { HELLO, LEGACY_TOOLS_CHANGED, modernToolsChanged, subscriptionMeta } from './streams.ts';
+import type { Answer, Journaled } from '../../call/call.ts';
+import { eventBlock } from '../../lib/sse.ts';
+import { bare, isObject, worded } from '../answer.ts';
+import { SELF } from '../envelope.ts';
+import { go, type Done, type Room } from '../room.ts';
+import { HELLO, LEGACY_TOOLS_CHANGED, modernToolsChanged, subscriptionMeta } from '../streams.ts';
 
 /** A legacy GET where no server is asked: open until somebody closes it, for `notifications/tools/list_changed`. */
 export const stream = (call: Journaled, room: Room): Promise<Done> => hold(call, room, HELLO, LEGACY_TOOLS_CHANGED, () => bare(200, call.session, 'done'));

@@ -1,14 +1,14 @@
-import type { Journaled } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import type { Refusal } from '../call/refusal.ts';
-import type { Session } from '../call/session.ts';
-import type { SseEvent } from '../lib/sse.ts';
-import { effectOf, isObject, parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from './answer.ts';
+import type { Journaled } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import type { Refusal } from '../../call/refusal.ts';
+import type { Session } from '../../call/session.ts';
+import type { SseEvent } from '../../lib/sse.ts';
+import { effectOf, isObject, parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from '../answer.ts';
 import { mayForwardAsk, sayAside } from './asks.ts';
-import { Exchange, mediaType, single, type Broken, type Headers, type Sink } from './exchange.ts';
-import type { Link } from './link.ts';
-import { openSession } from './open-session.ts';
-import { go, stop, type Done, type Room } from './room.ts';
+import { Exchange, mediaType, single, type Broken, type Headers, type Sink } from '../http/exchange.ts';
+import type { Link } from '../http/link.ts';
+import { openSession } from '../open-session.ts';
+import { go, stop, type Done, type Room } from '../room.ts';
 
 /** Progress starts the time-out again, up to so many times its length (MCP 2026-07-28 lifecycle: an absolute maximum always). */
 const PROGRESS_FACTOR = 10;

@@ -1,13 +1,13 @@
-import type { Journaled } from '../call/call.ts';
-import type { Session } from '../call/session.ts';
-import { bare, refusalOf, refusalOfStatus } from './answer.ts';
-import { withoutCapabilities } from './capabilities.ts';
-import { Exchange, mediaType, type Headers, type Sink } from './exchange.ts';
-import { mirrorHeaders, type Link } from './link.ts';
-import { MirrorCall } from './mirror-call.ts';
-import { MirrorStream } from './mirror-stream.ts';
-import { go, stop, type Done, type Room } from './room.ts';
-import { UpstreamFault } from './upstream.ts';
+import type { Journaled } from '../../call/call.ts';
+import type { Session } from '../../call/session.ts';
+import { bare, refusalOf, refusalOfStatus } from '../answer.ts';
+import { withoutCapabilities } from '../capabilities.ts';
+import { Exchange, mediaType, type Headers, type Sink } from '../http/exchange.ts';
+import { mirrorHeaders, type Link } from '../http/link.ts';
+import { MirrorCall } from './call.ts';
+import { MirrorStream } from './stream.ts';
+import { go, stop, type Done, type Room } from '../room.ts';
+import { UpstreamFault } from '../upstream.ts';
 
 /** How long a message without an answer may take, ms. */
 const SHORT_MS = 30_000;

@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache';
-import type { Journaled } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import type { Principal } from '../call/principal.ts';
-import type { Tool } from '../call/target.ts';
-import { cutAt, membersOf, splice, without } from '../lib/json-spans.ts';
-import type { DispatchDeps } from './room.ts';
+import type { Journaled } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import type { Principal } from '../../call/principal.ts';
+import type { Tool } from '../../call/target.ts';
+import { cutAt, membersOf, splice, without } from '../../lib/json-spans.ts';
+import type { DispatchDeps } from '../room.ts';
 
 /** A list as ready text, with its value for the stages that look at values. */
 export interface ReadyList {

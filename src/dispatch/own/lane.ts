@@ -1,10 +1,10 @@
-import type { GivenUp, Journaled } from '../call/call.ts';
-import { cutAt, splice, textAt, without } from '../lib/json-spans.ts';
-import { eventBlock } from '../lib/sse.ts';
-import { isObject } from './answer.ts';
+import type { GivenUp, Journaled } from '../../call/call.ts';
+import { cutAt, splice, textAt, without } from '../../lib/json-spans.ts';
+import { eventBlock } from '../../lib/sse.ts';
+import { isObject } from '../answer.ts';
 import { dress } from './dress.ts';
-import { go, stop, type Done, type Room } from './room.ts';
-import { UpstreamFault, type Upstream } from './upstream.ts';
+import { go, stop, type Done, type Room } from '../room.ts';
+import { UpstreamFault, type Upstream } from '../upstream.ts';
 
 /** For calls whose target sets no time-out of its own, ms. */
 const DEFAULT_MS = 60_000;

@@ -1,13 +1,13 @@
-import type { Journaled } from '../call/call.ts';
-import type { Json, JsonObject } from '../call/json.ts';
-import { eventBlock } from '../lib/sse.ts';
-import { bare, worded } from './answer.ts';
-import { LEGACY, LEGACY_VERSIONS, MODERN, SELF } from './envelope.ts';
-import { listen, stream } from './local-stream.ts';
-import { openSession } from './open-session.ts';
-import { go, stop, type Done, type Room } from './room.ts';
+import type { Journaled } from '../../call/call.ts';
+import type { Json, JsonObject } from '../../call/json.ts';
+import { eventBlock } from '../../lib/sse.ts';
+import { bare, worded } from '../answer.ts';
+import { LEGACY, LEGACY_VERSIONS, MODERN, SELF } from '../envelope.ts';
+import { listen, stream } from './stream.ts';
+import { openSession } from '../open-session.ts';
+import { go, stop, type Done, type Room } from '../room.ts';
 import { createToolList } from './tool-list.ts';
-import type { Upstream } from './upstream.ts';
+import type { Upstream } from '../upstream.ts';
 
 /** What the own lane carries to a server and so may be declared in its name. `logging` and `tasks` are not: their messages have no way back. */
 const CARRIED = ['prompts', 'resources', 'completions'] as const;

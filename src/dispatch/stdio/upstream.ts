@@ -1,11 +1,11 @@
-import type { Era } from '../call/call.ts';
-import type { Refusal } from '../call/refusal.ts';
-import { backoffMs } from '../lib/backoff.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { LiteralOrSecret } from './config.ts';
-import { greet, type Hello, LateModern } from './stdio-hello.ts';
-import { type Pipes, type StdioLog, Talk } from './stdio-talk.ts';
-import { type Exchange, type RequestOptions, type Upstream, UpstreamFault } from './upstream.ts';
+import type { Era } from '../../call/call.ts';
+import type { Refusal } from '../../call/refusal.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { LiteralOrSecret } from '../config.ts';
+import { greet, type Hello, LateModern } from './hello.ts';
+import { type Pipes, type StdioLog, Talk } from './talk.ts';
+import { type Exchange, type RequestOptions, type Upstream, UpstreamFault } from '../upstream.ts';
 
 /** A running process, as sandbox/ hands it out. */
 export interface StdioProcess extends Pipes {

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import type { Era } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import { cutAt, membersOf, withFirst, without } from '../lib/json-spans.ts';
+import type { Era } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import { cutAt, membersOf, withFirst, without } from '../../lib/json-spans.ts';
 
 export const MODERN_VERSION = '2026-07-28';
 /** Newest first: the first is what we offer, the others are what we take. */

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Answer } from '../call/call.ts';
-import type { Refusal } from '../call/refusal.ts';
-import { canned, event, json, made, rig, session, sse, tool, toolCall, until, type Canned, type Rig, type Seen } from '../../test/kit/dispatch-rig.ts';
+import type { Answer } from '../../call/call.ts';
+import type { Refusal } from '../../call/refusal.ts';
+import { canned, event, json, made, rig, session, sse, tool, toolCall, until, type Canned, type Rig, type Seen } from '../../../test/kit/dispatch-rig.ts';
 import type { ServerResponse } from 'node:http';
-import type { Done } from './room.ts';
+import type { Done } from '../room.ts';
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {

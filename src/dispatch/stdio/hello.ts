@@ -1,9 +1,9 @@
-import type { Era } from '../call/call.ts';
-import type { Json, JsonObject } from '../call/json.ts';
-import { isObject, parseObject } from './answer.ts';
-import { CLIENT_INFO, LEGACY_VERSIONS, MODERN_VERSION } from './stdio-line.ts';
-import type { Question, Talk } from './stdio-talk.ts';
-import type { Exchange } from './upstream.ts';
+import type { Era } from '../../call/call.ts';
+import type { Json, JsonObject } from '../../call/json.ts';
+import { isObject, parseObject } from '../answer.ts';
+import { CLIENT_INFO, LEGACY_VERSIONS, MODERN_VERSION } from './line.ts';
+import type { Question, Talk } from './talk.ts';
+import type { Exchange } from '../upstream.ts';
 
 /** What a server said about itself. */
 export interface Hello {

@@ -1,9 +1,9 @@
-import type { Journaled } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import { mayAsk } from './capabilities.ts';
-import { Exchange, type Sink } from './exchange.ts';
-import { mirrorHeaders, type Link } from './link.ts';
-import type { Room } from './room.ts';
+import type { Journaled } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import { mayAsk } from '../capabilities.ts';
+import { Exchange, type Sink } from '../http/exchange.ts';
+import { mirrorHeaders, type Link } from '../http/link.ts';
+import type { Room } from '../room.ts';
 
 /** Questions of one server that a session's client has not answered: more are declined, so that no server can fill the table (CWE-770). */
 const MAX_ASKED = 1_000;

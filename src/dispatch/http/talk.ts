@@ -1,11 +1,11 @@
-import type { GivenUp } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import type { Refusal } from '../call/refusal.ts';
-import type { SseEvent } from '../lib/sse.ts';
-import { parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from './answer.ts';
+import type { GivenUp } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import type { Refusal } from '../../call/refusal.ts';
+import type { SseEvent } from '../../lib/sse.ts';
+import { parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from '../answer.ts';
 import { Exchange, mediaType, single, type Broken, type Headers, type Sink } from './exchange.ts';
 import type { Link } from './link.ts';
-import { UpstreamFault } from './upstream.ts';
+import { UpstreamFault } from '../upstream.ts';
 
 /** A message the gateway sends to a server in its own name. */
 export interface Saying {

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import type { Refusal } from '../call/refusal.ts';
-import { systemClock } from '../lib/clock.ts';
-import { sandboxConfig } from '../sandbox/config.ts';
-import { type Sandbox, createSandbox } from '../sandbox/index.ts';
-import { createStdioUpstream, type StdioConfig } from './stdio.ts';
-import { requestLine } from './stdio-line.ts';
-import { type RequestOptions, type Upstream, UpstreamFault } from './upstream.ts';
+import type { Refusal } from '../../call/refusal.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { sandboxConfig } from '../../sandbox/config.ts';
+import { type Sandbox, createSandbox } from '../../sandbox/index.ts';
+import { createStdioUpstream, type StdioConfig } from './upstream.ts';
+import { requestLine } from './line.ts';
+import { type RequestOptions, type Upstream, UpstreamFault } from '../upstream.ts';
 
-const root = new URL('../..', import.meta.url).pathname;
+const root = new URL('../../..', import.meta.url).pathname;
 const open: { upstream: Upstream; box: Sandbox }[] = [];
 afterEach(async () => {
   for (const { upstream, box } of open.splice(0)) {

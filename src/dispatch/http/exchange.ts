@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { createSseSplitter, type SseEvent, type SseSplitter } from '../lib/sse.ts';
+import { createSseSplitter, type SseEvent, type SseSplitter } from '../../lib/sse.ts';
 
 /** Why an exchange over HTTP broke. `sent`: bytes of the request may have reached the server, so it may have acted. */
 export interface Broken {

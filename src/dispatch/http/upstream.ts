@@ -1,18 +1,18 @@
-import type { Era } from '../call/call.ts';
-import type { Json, JsonObject } from '../call/json.ts';
-import { backoffMs } from '../lib/backoff.ts';
-import type { Clock } from '../lib/clock.ts';
-import { textAt } from '../lib/json-spans.ts';
-import { isObject, refusalOfStatus, shapeOf } from './answer.ts';
-import { cancelled, MODERN, requestText } from './envelope.ts';
+import type { Era } from '../../call/call.ts';
+import type { Json, JsonObject } from '../../call/json.ts';
+import { backoffMs } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { textAt } from '../../lib/json-spans.ts';
+import { isObject, refusalOfStatus, shapeOf } from '../answer.ts';
+import { cancelled, MODERN, requestText } from '../envelope.ts';
 import { Exchange as HttpExchange, type Sink } from './exchange.ts';
 import type { Link, Log } from './link.ts';
 import { listen, type News } from './news.ts';
-import { encodeHeader, paramHeaders, paramHeadersOf, type ParamHeader } from './param-headers.ts';
+import { encodeHeader, paramHeaders, paramHeadersOf, type ParamHeader } from '../../call/param-headers.ts';
 import { initialize, probe, sessionHeaders, type Found, type UpSession } from './probe.ts';
 import { talk, type Told } from './talk.ts';
 import { createUpSessions, type UpSessions } from './up-sessions.ts';
-import { UpstreamFault, type Exchange, type RequestOptions, type Upstream } from './upstream.ts';
+import { UpstreamFault, type Exchange, type RequestOptions, type Upstream } from '../upstream.ts';
 
 /** The gateway's own sessions are kept under a principal that no credential can have: the catalog's requests belong to nobody. */
 export const CONTROL = '';

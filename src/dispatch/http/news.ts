@@ -1,6 +1,6 @@
-import type { SseEvent } from '../lib/sse.ts';
-import { parseObject } from './answer.ts';
-import { MODERN, requestText } from './envelope.ts';
+import type { SseEvent } from '../../lib/sse.ts';
+import { parseObject } from '../answer.ts';
+import { MODERN, requestText } from '../envelope.ts';
 import { Exchange, mediaType, type Headers, type Sink } from './exchange.ts';
 import type { Link } from './link.ts';
 import { sessionHeaders, type Found } from './probe.ts';

@@ -1,9 +1,9 @@
-import type { JsonObject } from '../call/json.ts';
-import { isObject, refusalOfStatus } from './answer.ts';
-import { INITIALIZED, INITIALIZE_PARAMS, LEGACY_VERSIONS, MODERN, requestText } from './envelope.ts';
+import type { JsonObject } from '../../call/json.ts';
+import { isObject, refusalOfStatus } from '../answer.ts';
+import { INITIALIZED, INITIALIZE_PARAMS, LEGACY_VERSIONS, MODERN, requestText } from '../envelope.ts';
 import type { Link } from './link.ts';
 import { talk, type Saying, type Told } from './talk.ts';
-import { UpstreamFault, type Upstream } from './upstream.ts';
+import { UpstreamFault, type Upstream } from '../upstream.ts';
 
 export type Info = NonNullable<ReturnType<Upstream['info']>>;
 /** A legacy session that the gateway opened for itself. */

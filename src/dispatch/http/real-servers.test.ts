@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Answer, Era } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import type { Session } from '../call/session.ts';
-import { createEgress } from '../egress/index.ts';
-import { egressConfig } from '../egress/config.ts';
-import { startFixture, type RunningFixture } from '../../test/kit/fixture/http.ts';
-import { made, principal, rig, tool, until, type CallOptions, type Rig } from '../../test/kit/dispatch-rig.ts';
-import type { Done } from './room.ts';
+import type { Answer, Era } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import type { Session } from '../../call/session.ts';
+import { createEgress } from '../../egress/index.ts';
+import { egressConfig } from '../../egress/config.ts';
+import { startFixture, type RunningFixture } from '../../../test/kit/fixture/http.ts';
+import { made, principal, rig, tool, until, type CallOptions, type Rig } from '../../../test/kit/dispatch-rig.ts';
+import type { Done } from '../room.ts';
 
 const answerOf = (done: Done): Answer => {
   if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);

@@ -1,10 +1,10 @@
-import type { Era, GivenUp } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import type { Refusal } from '../call/refusal.ts';
-import type { Clock } from '../lib/clock.ts';
-import { isObject, shapeOf } from './answer.ts';
-import { notificationLine, readLine, requestLine } from './stdio-line.ts';
-import { type Exchange, UpstreamFault } from './upstream.ts';
+import type { Era, GivenUp } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import type { Refusal } from '../../call/refusal.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { isObject, shapeOf } from '../answer.ts';
+import { notificationLine, readLine, requestLine } from './line.ts';
+import { type Exchange, UpstreamFault } from '../upstream.ts';
 
 /** The pipes of one process, as far as a conversation needs them. */
 export interface Pipes {

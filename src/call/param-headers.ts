@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../call/json.ts';
-import { isObject } from './answer.ts';
+import type { Json, JsonObject } from './json.ts';
+import { isObject } from '../dispatch/answer.ts';
 
 /** One argument that a modern server wants repeated in a header: `x-mcp-header` in the tool's input schema (MCP 2026-07-28 tools). */
 export interface ParamHeader {

@@ -1,8 +1,8 @@
-import type { Answer, Era, Journaled } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import { cutAt, splice, withFirst, without } from '../lib/json-spans.ts';
-import { effectOf, isObject, parseObject, worded } from './answer.ts';
-import { UpstreamFault, type Exchange } from './upstream.ts';
+import type { Answer, Era, Journaled } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import { cutAt, splice, withFirst, without } from '../../lib/json-spans.ts';
+import { effectOf, isObject, parseObject, worded } from '../answer.ts';
+import { UpstreamFault, type Exchange } from '../upstream.ts';
 
 /** Modern results that say for how long and for whom they may be kept (MCP 2026-07-28 caching). */
 const CACHEABLE: ReadonlySet<string> = new Set(['prompts/list', 'resources/list', 'resources/templates/list', 'resources/read']);

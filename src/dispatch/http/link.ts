@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici';
-import type { Session } from '../call/session.ts';
-import type { Received } from '../call/call.ts';
-import type { DispatchConfig, LiteralOrSecret, ServerConfig } from './config.ts';
-import { UpstreamFault } from './upstream.ts';
+import type { Session } from '../../call/session.ts';
+import type { Received } from '../../call/call.ts';
+import type { DispatchConfig, LiteralOrSecret, ServerConfig } from '../config.ts';
+import { UpstreamFault } from '../upstream.ts';
 
 /** The room's view of egress/: the one door out. */
 export interface Egress {

@@ -1,13 +1,13 @@
-import type { Journaled } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import type { Refusal } from '../call/refusal.ts';
-import type { SseEvent } from '../lib/sse.ts';
-import { bare, effectOf, isObject, parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from './answer.ts';
+import type { Journaled } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import type { Refusal } from '../../call/refusal.ts';
+import type { SseEvent } from '../../lib/sse.ts';
+import { bare, effectOf, isObject, parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from '../answer.ts';
 import { mayForwardAsk } from './asks.ts';
-import { Exchange, mediaType, type Broken, type Headers, type Sink } from './exchange.ts';
-import type { Link } from './link.ts';
-import { go, stop, type Done, type Room } from './room.ts';
-import { HELLO, LEGACY_TOOLS_CHANGED, modernToolsChanged } from './streams.ts';
+import { Exchange, mediaType, type Broken, type Headers, type Sink } from '../http/exchange.ts';
+import type { Link } from '../http/link.ts';
+import { go, stop, type Done, type Room } from '../room.ts';
+import { HELLO, LEGACY_TOOLS_CHANGED, modernToolsChanged } from '../streams.ts';
 
 /** How long a server may take to open a stream, ms. */
 const OPEN_MS = 30_000;

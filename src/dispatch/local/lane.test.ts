@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Answer, Journaled } from '../call/call.ts';
-import type { JsonObject } from '../call/json.ts';
-import type { Tool } from '../call/target.ts';
-import { made, principal, rig, session, tool, until, type CallOptions, type Rig } from '../../test/kit/dispatch-rig.ts';
-import type { Done } from './room.ts';
-import type { Upstream } from './upstream.ts';
+import type { Answer, Journaled } from '../../call/call.ts';
+import type { JsonObject } from '../../call/json.ts';
+import type { Tool } from '../../call/target.ts';
+import { made, principal, rig, session, tool, until, type CallOptions, type Rig } from '../../../test/kit/dispatch-rig.ts';
+import type { Done } from '../room.ts';
+import type { Upstream } from '../upstream.ts';
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
