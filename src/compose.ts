@@ -20,7 +20,7 @@ import { handleCall, type Finish, type Stages } from './pipeline.ts';
 import { createReceive } from './receive/index.ts';
 import { createResolve, type Resolve } from './resolve/index.ts';
 import { createSandbox, type SpawnServer } from './sandbox/index.ts';
-import { createSecrets, type Secrets } from './secrets/index.ts';
+import { createSecrets, ownKey, type Secrets } from './secrets/index.ts';
 import { openStore } from './store/index.ts';
 import { createValidate } from './validate/index.ts';
 
@@ -69,7 +69,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
 
   const ended: ((session: Session) => void)[] = []; // dispatch and resolve need each other; the sessions come second
   const dispatch = createDispatch(config.dispatch, {
-    egress, secret, clock, log, screen: inspect.screen,
+    egress, secret, clock, log, screen: inspect.screen, sealKey: ownKey(join(dataDir, 'keys', 'seal.key')),
     stdio: (name, server) => createStdioUpstream(name, server, { spawn: sandbox.spawn, secret, clock, log, cwd: (server, given) => workingFolder(given === undefined ? join(dataDir, 'servers', server) : resolvePath(options.baseDir, given)) }),
     visibleTools: (call) => resolve.catalog.tools(call.server).filter((tool) => mayCall(call.principal, tool)),
     catalogVersion: () => String(resolve.catalog.version()),

@@ -1,5 +1,4 @@
-import type { Json, JsonObject } from './json.ts';
-import { isObject } from '../dispatch/answer.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 
 /** One argument that a modern server wants repeated in a header: `x-mcp-header` in the tool's input schema (MCP 2026-07-28 tools). */
 export interface ParamHeader {

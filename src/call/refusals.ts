@@ -77,6 +77,7 @@ const ROWS = {
   'validate.arguments': [200, 400, -32602, 'tool', true, 'The arguments do not fit the tool’s input schema.', 'Nothing; the model is told what to mend.'],
   'validate.number': [200, 400, -32602, 'tool', true, 'A number cannot be judged exactly.', 'Nothing; the model is told what to mend.'],
   'validate.schema': [200, 502, -32603, 'tool', false, 'The tool’s input schema cannot be used, so no arguments can be judged by it.', 'Report it to whoever runs the server; the record says what is wrong.'],
+  'validate.header_mismatch': [400, 400, -32020, 'error', false, 'An Mcp-Param header and the arguments disagree.', 'Nothing; the client is wrong.'],
 
   'limit.rate': [429, 429, -31029, 'tool', true, 'Too many calls. Wait before you call again.', 'Raise the limit under limit.rates if the use is legitimate.'],
   'limit.concurrency': [429, 429, -31029, 'tool', true, 'Too many calls are running on this server. Wait for one to end.', 'Raise limit.concurrency if the server can bear it.'],
@@ -97,6 +98,9 @@ const ROWS = {
   'dispatch.cancelled': [200, 502, -32603, 'tool', false, `The call was cancelled. ${CHECK}`, 'Nothing.'],
   'dispatch.session': [404, 502, -32600, 'error', false, 'No such session; send initialize again.', 'The server forgot the session; clients open a new one.'],
   'dispatch.translation': [200, 502, -32603, 'tool', false, 'The server and this client speak different protocol versions and this request cannot be carried between them.', 'See docs/limits.md.'],
+  'dispatch.state': [200, 400, -32602, 'error', false, 'Unknown or expired cursor, request state or task id.', 'Normal after a while. Many of these for one caller: somebody tries ids that are not theirs.'],
+  'dispatch.questions': [200, 429, -31029, 'tool', true, 'Too many of your calls wait for an answer of their user. Answer or cancel some first.', 'Raise dispatch.questions if the use is legitimate.'],
+  'dispatch.unanswered': [200, 504, -32603, 'tool', false, `The server asked something and got no answer in time. ${CHECK}`, 'Raise dispatch.questions.ttl_ms if people need longer.'],
 
   'inspect.refused': [200, 502, -32603, 'tool', false, 'The call was executed, but its result is withheld: it carries text that looks like instructions to the model.', 'The record names the findings; see inspect.servers.'],
   'inspect.too_large': [200, 502, -32603, 'tool', false, 'The call was executed, but its result is larger than allowed and cannot be cut. Ask for less.', 'Raise inspect.max_bytes.'],

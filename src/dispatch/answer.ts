@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Answer } from '../call/call.ts';
-import type { Json, JsonObject } from '../call/json.ts';
+import { isObject, type Json, type JsonObject } from '../call/json.ts';
 import type { Effect, Refusal } from '../call/refusal.ts';
 import type { Session } from '../call/session.ts';
 import { hasDuplicateName } from '../lib/json-spans.ts';
@@ -10,7 +10,7 @@ import type { Broken } from './http/exchange.ts';
 /** Deeper answers are refused: later stages walk them (CWE-674). */
 const LIMITS = { maxDepth: 128 };
 
-export const isObject = (value: Json | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+export { isObject };
 
 /**
  * A JSON object that every parser reads alike, or null: what inspect/ judges must be what the client reads (CWE-436). Answers are

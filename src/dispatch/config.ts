@@ -46,6 +46,9 @@ const server = z.strictObject({
   cwd: z.string().min(1).max(4096).optional().describe('Working folder of a stdio server, relative to the config file; by default a folder of its own.'),
   env: environment.prefault({}).describe('Environment variables of a stdio server, each a literal or a reference to a secret; it inherits none of the gateway’s.'),
   era: z.enum(['auto', 'modern', 'legacy']).default('auto').describe('Protocol era of the server: `auto` (default) asks it; `modern` is 2026-07-28, `legacy` is 2025-11-25 and older.'),
+  transport: z.enum(['auto', 'streamable', 'sse']).default('auto').describe('How an HTTP server is spoken to: `streamable` HTTP, `sse` for 2024-11-05 servers with a separate event stream; `auto` (default) finds out.'),
+  processes: z.enum(['shared', 'per_caller']).default('shared')
+    .describe('Processes of a stdio server: one `shared` by all callers (default), which is never told that a client can be asked; or one `per_caller`, so that it can ask.'),
   headers: headers.prefault({}).describe('Headers sent with every request to an HTTP server, the gateway’s own credential among them, as a reference to a secret.'),
   client_capabilities: z.array(z.enum(CLIENT_CAPABILITIES)).default(['elicitation'])
     .describe('What a client declares that the server gets to see and may ask for: `elicitation` (default), `sampling`, `roots`; the rest is taken out.'),
@@ -65,9 +68,12 @@ const server = z.strictObject({
     }
   }
   if (value.url === undefined) {
+    if (value.transport !== 'auto') ctx.addIssue({ code: 'custom', path: ['transport'], message: 'only servers with a `url` have a choice of transport' });
     if (Object.keys(value.headers).length > 0) ctx.addIssue({ code: 'custom', path: ['headers'], message: 'only servers with a `url` take headers; a stdio server takes its credential from `env`' });
     return;
   }
+  if (value.processes !== 'shared') ctx.addIssue({ code: 'custom', path: ['processes'], message: 'only servers with a `command` have processes' });
+  if (value.transport === 'sse' && value.era === 'modern') ctx.addIssue({ code: 'custom', path: ['transport'], message: 'sse is the transport of 2024-11-05; a modern server speaks Streamable HTTP' });
   if (value.cwd !== undefined) ctx.addIssue({ code: 'custom', path: ['cwd'], message: 'only servers with a `command` have a working folder' });
   if (Object.keys(value.env).length > 0) ctx.addIssue({ code: 'custom', path: ['env'], message: 'only servers with a `command` have an environment' });
   const url = URL.parse(value.url);
@@ -91,6 +97,13 @@ export const dispatchConfig = z.strictObject({
   }).prefault({}).describe('Time-outs; progress from the server starts them again, up to ten times their length.'),
   max_answer_bytes: z.int().min(1024).max(268_435_456).default(16_777_216).describe('The most that is read of one answer or one event, bytes; 16 MiB by default.'),
   connections: z.int().min(1).max(4096).default(128).describe('Connections per HTTP server for calls; further calls wait for one; 128 by default.'),
+  max_processes: z.int().min(1).max(1000).default(16).describe('Processes that a stdio server with `processes: per_caller` may have at once; 16 by default.'),
+  questions: z.strictObject({
+    ttl_ms: ms.default(600_000).describe('How long a call waits for what its server asked the user, ms; 10 minutes by default. Then it is cancelled at the server.'),
+    max: z.int().min(1).max(100_000).default(1_000).describe('Calls that may wait so at once; 1,000 by default.'),
+    max_per_caller: z.int().min(1).max(10_000).default(16).describe('The same for one caller; 16 by default.'),
+  }).prefault({}).describe('Calls whose server asked something (elicitation, sampling, roots) and waits for the answer.'),
+  state_ttl_ms: ms.default(3_600_000).describe('How long a `requestState` or cursor that was handed out is taken back, ms; 1 hour by default.'),
   max_streams: z.int().min(1).max(100_000).default(10_000).describe('Event streams per HTTP server that clients may hold open at once; 10,000 by default.'),
   servers: z.record(
     z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'must be lower-case letters, digits and -, at most 32: it is the prefix in `server__tool`' }),

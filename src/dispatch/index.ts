@@ -10,6 +10,8 @@ import { createMirror, forgetUpstream } from './mirror/lane.ts';
 import { createOwn } from './own/lane.ts';
 import type { DispatchDeps, Room } from './room.ts';
 import { createSource, type CatalogSource } from './source.ts';
+import { createSeal } from '../lib/seal.ts';
+import { createSealed } from './sealed.ts';
 import { createStreams } from './streams.ts';
 import { createTimeouts } from './timeouts.ts';
 import type { Upstream } from './upstream.ts';
@@ -51,7 +53,7 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
   }
   const source = createSource(upstreams, { timeoutMs: config.timeouts.read_ms, maxBytes: config.max_answer_bytes, log: deps.log, erasOf: (server) => http.get(server)?.eras() ?? [] });
   const room: Room = {
-    deps, inFlight: createInFlight(), streams: createStreams(deps.clock.now),
+    deps, inFlight: createInFlight(), streams: createStreams(deps.clock.now), sealed: createSealed(createSeal(deps.sealKey), deps.clock.now, config.state_ttl_ms),
     nudge: source.nudge, suspect: (server) => http.get(server)?.suspect(),
   };
   const lanes = { mirror: createMirror(links, room), own: createOwn(upstreams, room, config.max_answer_bytes), local: createLocal(upstreams, room) };

@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { ServerConfig } from './config.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Egress, Log } from './http/link.ts';
+import type { Sealed } from './sealed.ts';
 import type { Streams } from './streams.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -17,6 +18,8 @@ export interface DispatchDeps {
   readonly stdio: (name: string, config: ServerConfig) => Upstream;
   /** The value behind a reference; rejects when there is none. */
   readonly secret: (ref: string) => Promise<string>;
+  /** 32 bytes that only this gateway knows: seals what clients keep for servers. */
+  readonly sealKey: Buffer;
   /** inspect's judgement of an event that precedes the answer: the block to send, or null to withhold it. */
   readonly screen: (block: Buffer, call: Journaled) => Buffer | null;
   /** The catalog, filtered by the very decision that guards the call. */
@@ -38,6 +41,7 @@ export interface Room {
   readonly deps: DispatchDeps;
   readonly inFlight: InFlight;
   readonly streams: Streams;
+  readonly sealed: Sealed;
   /** A server's tools may have changed: the catalog reads them again. */
   readonly nudge: (server: string) => void;
   /** A server could not be reached: its connection is checked. */

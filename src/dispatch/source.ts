@@ -30,7 +30,7 @@ export function createSource(upstreams: ReadonlyMap<string, Upstream>, options: 
     get era() { return u.era(); },
     get eras() { return options.erasOf(u.name); },
   }));
-  for (const upstream of upstreams.values()) upstream.onChanged(() => nudge(upstream.name));
+  for (const upstream of upstreams.values()) upstream.onChanged((change) => (change === 'tools' || change === 'connected') && nudge(upstream.name));
   return {
     servers: () => facts,
     listTools: async (server) => {
@@ -49,7 +49,7 @@ async function readPages(upstream: Upstream, options: { readonly timeoutMs: numb
   let params = '{}';
   for (let page = 0; page < MAX_PAGES; page++) {
     const exchange = await upstream.request('tools/list', params, {
-      principalId: CONTROL, signal: new AbortController().signal, timeoutMs: options.timeoutMs, maxBytes: options.maxBytes, onNotification: () => undefined, progressToken: false,
+      principalId: CONTROL, capabilities: '{}', logLevel: null, onQuestion: null, signal: new AbortController().signal, timeoutMs: options.timeoutMs, maxBytes: options.maxBytes, onNotification: () => undefined, progressToken: false,
     });
     const { result } = exchange;
     if (result === null && isMissing(exchange.error)) return []; // a server without tools

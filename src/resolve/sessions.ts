@@ -6,7 +6,7 @@ import { randomToken } from '../lib/ids.ts';
 /** The conversations of the legacy eras. In memory: a restart ends them all and clients send `initialize` again. */
 export interface Sessions {
   /** Makes a session nobody can find yet. A refused or failed `initialize` just drops it, and nothing is left behind. */
-  readonly open: (principal: Principal, server: string | null, version: string) => Session;
+  readonly open: (principal: Principal, server: string | null, version: string, kind?: Session['kind']) => Session;
   /** Makes it findable, for dispatch/ to call once `initialize` has succeeded. May end the idlest session of a full house. */
   readonly keep: (session: Session) => void;
   /** The session, if it is kept and not idle for too long; says nothing about whose it is. */
@@ -60,8 +60,8 @@ export function createSessions(limits: SessionLimits, clock: Clock): Sessions {
   };
 
   return {
-    open: (principal, server, version) => ({
-      id: randomToken(32), principalId: principal.id, server, version, upstreamId: null, streamed: false,
+    open: (principal, server, version, kind = 'session') => ({
+      id: randomToken(32), kind, principalId: principal.id, server, version, declared: {}, logLevel: null, upstreamId: null, streamed: false,
       asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: clock.now(),
     }),
     keep: (session) => {

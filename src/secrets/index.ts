@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Places, readSecret } from './read.ts';
 import { createSeen, type Seen } from './seen.ts';
 
+export { ownKey } from './own-key.ts';
 export { readSecret, type Places } from './read.ts';
 export { looksLikeRef, SECRET_FLAG, secretRef } from './ref.ts';
 export { isSample, SAMPLE_WORDS } from './sample.ts';

@@ -88,6 +88,7 @@ export function rig(servers: Record<string, object>, more: { readonly config?: o
       },
     },
     stdio: () => { throw new Error('no stdio server here'); },
+    sealKey: Buffer.alloc(32, 7),
     secret: async (ref) => { if (ref === 'env:MISSING') throw new Error('the environment variable MISSING is not set'); return `value-of-${ref.slice(4)}`; },
     screen: (block) => block,
     visibleTools: () => [],
@@ -127,7 +128,7 @@ export const tool = (server: string, name: string, definition: object = {}): Too
 };
 
 export const session = (upstreamId: string | null, more: Partial<Session> = {}): Session => ({
-  id: randomToken(), principalId: 'key:alice', server: 's', version: '2025-11-25', upstreamId, streamed: false, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0, ...more,
+  id: randomToken(), kind: 'session', principalId: 'key:alice', server: 's', version: '2025-11-25', declared: {}, logLevel: null, upstreamId, streamed: false, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0, ...more,
 });
 
 export interface MadeCall {

@@ -3,9 +3,9 @@ import { isObject, refusalOfStatus } from '../answer.ts';
 import { INITIALIZED, INITIALIZE_PARAMS, LEGACY_VERSIONS, MODERN, requestText } from '../envelope.ts';
 import type { Link } from './link.ts';
 import { talk, type Saying, type Told } from './talk.ts';
-import { UpstreamFault, type Upstream } from '../upstream.ts';
+import { UpstreamFault, type UpstreamInfo } from '../upstream.ts';
 
-export type Info = NonNullable<ReturnType<Upstream['info']>>;
+export type Info = Omit<UpstreamInfo, 'askedAt'>;
 /** A legacy session that the gateway opened for itself. */
 export interface UpSession {
   /** null: the server keeps none. */

@@ -12,7 +12,7 @@ import { encodeHeader, paramHeaders, paramHeadersOf, type ParamHeader } from '..
 import { initialize, probe, sessionHeaders, type Found, type UpSession } from './probe.ts';
 import { talk, type Told } from './talk.ts';
 import { createUpSessions, type UpSessions } from './up-sessions.ts';
-import { UpstreamFault, type Exchange, type RequestOptions, type Upstream } from '../upstream.ts';
+import { UpstreamFault, type Exchange, type Change, type RequestOptions, type Upstream, type UpstreamInfo } from '../upstream.ts';
 
 /** The gateway's own sessions are kept under a principal that no credential can have: the catalog's requests belong to nobody. */
 export const CONTROL = '';
@@ -39,11 +39,12 @@ class Http implements HttpUpstream {
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners: ((change: Change) => void)[] = [];
   readonly #sessions: UpSessions;
   /** Which headers each tool asks for, as its last list said. */
   #declared: ReadonlyMap<string, readonly ParamHeader[]> = new Map();
   #found: Found | null = null;
+  #info: UpstreamInfo | null = null;
   #eras: readonly Era[];
   #cause: string | null = 'not connected yet';
   #lastId = 0;
@@ -68,9 +69,9 @@ class Http implements HttpUpstream {
 
   era = (): Era | null => this.#found?.era ?? (this.#link.config.era === 'auto' ? null : this.#link.config.era);
   eras = (): readonly Era[] => this.#eras;
-  info = (): ReturnType<Upstream['info']> => this.#found?.info ?? null;
+  info = (): ReturnType<Upstream['info']> => this.#info;
   state = (): ReturnType<Upstream['state']> => (this.#cause === null ? { ok: true } : { ok: false, cause: this.#cause });
-  onChanged = (listener: () => void): void => void this.#listeners.push(listener);
+  onChanged = (listener: (change: Change) => void): void => void this.#listeners.push(listener);
 
   start = (): void => {
     if (this.#sweeper !== null || this.#closed) return;
@@ -101,6 +102,10 @@ class Http implements HttpUpstream {
       if (thrown instanceof UpstreamFault && (thrown.refusal.code === 'dispatch.unavailable' || thrown.refusal.code === 'dispatch.crashed')) this.suspect();
       throw thrown;
     }
+  };
+
+  watch = async (): Promise<() => void> => {
+    throw new UpstreamFault({ code: 'dispatch.translation', note: 'resource subscriptions', effect: 'none' });
   };
 
   async #modern(method: string, paramsText: string, options: RequestOptions): Promise<Exchange> {
@@ -214,9 +219,10 @@ class Http implements HttpUpstream {
       else this.#sessions.put(CONTROL, found.session);
       this.#eras = found.era === 'modern' && this.#link.config.era === 'auto' && (await this.#speaksLegacy()) ? ['modern', 'legacy'] : [found.era];
       this.#found = found;
+      this.#info = { ...found.info, askedAt: this.#clock.now() };
       if (this.#cause !== null) this.#log('server connected', { server: this.name, era: found.era });
       this.#cause = null;
-      for (const listener of this.#listeners) listener();
+      for (const listener of this.#listeners) listener('connected');
     } catch (thrown) {
       const fault = thrown instanceof UpstreamFault ? thrown : new UpstreamFault({ code: 'dispatch.unavailable', note: String(thrown), effect: 'none' });
       if (this.#cause !== fault.message) this.#log('server not reachable', { server: this.name, cause: fault.message });
@@ -237,7 +243,7 @@ class Http implements HttpUpstream {
   async #watch(): Promise<void> {
     const found = this.#found;
     if (found === null || this.#closed) return;
-    this.#news = listen(this.#link, found, this.#id(), () => this.#listeners.forEach((listener) => listener()));
+    this.#news = listen(this.#link, found, this.#id(), () => this.#listeners.forEach((listener) => listener('tools')));
     const reopen = await this.#news.over;
     if (!reopen) await new Promise<void>((resolve) => (this.#wake = resolve)); // the server keeps no stream: until someone suspects it
     this.#news = null;

@@ -20,9 +20,9 @@ const resultOf = (answer: Answer): JsonObject => {
 };
 
 const fake: Upstream = {
-  name: 'files', transport: 'stdio', era: () => 'legacy', start: () => undefined, onChanged: () => undefined, state: () => ({ ok: true }), close: async () => undefined,
+  name: 'files', transport: 'stdio', era: () => 'legacy', start: () => undefined, onChanged: () => undefined, state: () => ({ ok: true }), watch: async () => () => undefined, close: async () => undefined,
   request: async () => { throw new Error('nobody asks'); },
-  info: () => ({ capabilities: { tools: {}, prompts: { listChanged: true }, resources: { subscribe: true }, logging: {}, tasks: {} }, serverInfo: { name: 'files', version: '9' }, instructions: 'Read me.', version: '2025-11-25' }),
+  info: () => ({ capabilities: { tools: {}, prompts: { listChanged: true }, resources: { subscribe: true }, logging: {}, tasks: {} }, serverInfo: { name: 'files', version: '9' }, instructions: 'Read me.', version: '2025-11-25', askedAt: 0 }),
 };
 const tools: Tool[] = [
   tool('files', 'read', { description: 'x', big: 1, _meta: { ui: { resourceUri: 'ui://x' }, keep: 1 } }),

@@ -19,6 +19,9 @@ export function createOwn(upstreams: ReadonlyMap<string, Upstream>, room: Room, 
     try {
       const exchange = await upstream.request(call.target.method, paramsOf(call), {
         principalId: call.principal.id,
+        capabilities: '{}',
+        logLevel: null,
+        onQuestion: null,
         signal: cancel.signal,
         timeoutMs: call.target.timeoutMs ?? DEFAULT_MS,
         maxBytes,

@@ -39,7 +39,7 @@ function rig(command: readonly string[], config: Partial<StdioConfig> = {}, limi
     expect(upstream.state(), logged.slice(-5).join('\n')).toEqual({ ok: true });
   };
   const ask: Rig['ask'] = (method, params = {}, more = {}) => upstream.request(method, typeof params === 'string' ? params : JSON.stringify(params), {
-    principalId: 'p', signal: new AbortController().signal, timeoutMs: 5_000, maxBytes: 16_777_216, onNotification: () => undefined, progressToken: false, ...more,
+    principalId: 'p', capabilities: '{}', logLevel: null, onQuestion: null, signal: new AbortController().signal, timeoutMs: 5_000, maxBytes: 16_777_216, onNotification: () => undefined, progressToken: false, ...more,
   });
   return { upstream, logged, up, ask };
 }

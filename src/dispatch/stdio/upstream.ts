@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { LiteralOrSecret } from '../config.ts';
 import { greet, type Hello, LateModern } from './hello.ts';
 import { type Pipes, type StdioLog, Talk } from './talk.ts';
-import { type Exchange, type RequestOptions, type Upstream, UpstreamFault } from '../upstream.ts';
+import { type Exchange, type RequestOptions, type Upstream, UpstreamFault, type Change } from '../upstream.ts';
 
 /** A running process, as sandbox/ hands it out. */
 export interface StdioProcess extends Pipes {
@@ -56,11 +56,12 @@ class StdioUpstream {
   private readonly name: string;
   private readonly config: StdioConfig;
   private readonly deps: StdioDeps;
-  private readonly listeners: (() => void)[] = [];
+  private readonly listeners: ((change: Change) => void)[] = [];
   private process: StdioProcess | null = null;
   /** Not null while the server is up. */
   private talk: Talk | null = null;
   private hello: Hello | null = null;
+  private askedAt = 0;
   /** What a death or a late answer taught about the era; null: the config's word. */
   private learned: Era | null = null;
   private probing = false;
@@ -88,7 +89,10 @@ class StdioUpstream {
       onChanged: (listener) => {
         this.listeners.push(listener);
       },
-      info: () => this.hello,
+      info: () => (this.hello === null ? null : { ...this.hello, askedAt: this.askedAt }),
+      watch: async () => {
+        throw new UpstreamFault({ code: 'dispatch.translation', note: 'resource subscriptions', effect: 'none' });
+      },
       state: () => (this.talk !== null ? { ok: true } : { ok: false, cause: this.down.note ?? this.down.code }),
       close: () => this.close(),
     };
@@ -147,6 +151,7 @@ class StdioUpstream {
       });
       if (this.process !== process) return; // died in the very moment; onExit has the word
       this.hello = hello;
+      this.askedAt = this.deps.clock.now();
       this.learned = hello.era;
       this.talk = talk;
       this.deps.log('server is up', { server: this.name, era: hello.era, version: hello.version });
@@ -219,7 +224,7 @@ class StdioUpstream {
     }, CHANGED_MS);
   }
   private announce(): void {
-    for (const listener of this.listeners) listener();
+    for (const listener of this.listeners) listener('connected');
   }
 
   private async close(): Promise<void> {
