@@ -69,19 +69,29 @@ const cpuOf = (pids: readonly number[]): number => pids.reduce((sum, pid) => {
 const rssOf = (pids: readonly number[]): number => pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024, 0);
 
 interface Load { calls: number; rps: number; p50: number; p99: number; failures: Record<string, number> }
-interface Contender { readonly name: string; readonly port: number; readonly path: string; readonly headers: Record<string, string>; readonly pids: readonly number[]; readonly tool: string }
+interface Contender { readonly name: string; readonly port: number; readonly path: string; readonly headers: Record<string, string>; readonly pids: readonly number[]; readonly tool: string; readonly legacy?: true }
 interface Row { cpu_us: number; rps: number; p50_ms: number; p99_ms: number; rss_mb: number }
 
 async function load(c: Contender, seconds: number, rate: number): Promise<Load> {
-  const version = '2026-07-28';
-  const meta = { 'io.modelcontextprotocol/protocolVersion': version, 'io.modelcontextprotocol/clientCapabilities': {}, 'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1.0.0' } };
+  const version = c.legacy === true ? '2025-11-25' : '2026-07-28';
+  const meta = c.legacy === true ? undefined : { 'io.modelcontextprotocol/protocolVersion': version, 'io.modelcontextprotocol/clientCapabilities': {}, 'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1.0.0' } };
   const body = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: c.tool, arguments: { text: 'Move three crates from the western dock to hall nine before noon', count: 3, tags: ['dock', 'west'] }, _meta: meta } });
-  const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': version, 'mcp-method': 'tools/call', 'mcp-name': c.tool, ...c.headers };
+  const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': version, ...(c.legacy === true ? {} : { 'mcp-method': 'tools/call', 'mcp-name': c.tool }), ...c.headers };
   const [program, ...args] = [...pin(0), process.execPath, join(here, 'load.ts'), JSON.stringify({ port: c.port, path: c.path, headers, body, connections: 64, seconds, rate })];
   const { stdout } = await run(program as string, args);
   const result = JSON.parse(stdout) as Load;
   if (Object.keys(result.failures).length > 0 && rate === 0) throw new Error(`${c.name}: ${JSON.stringify(result.failures).slice(0, 600)}`);
   return result;
+}
+
+/** The headers of a legacy session, opened as a client does. */
+async function openSession(port: number, path: string, key: string): Promise<Record<string, string>> {
+  const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'x-api-key': key };
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1.0.0' } };
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params }) });
+  const session = answer.headers.get('mcp-session-id');
+  if (session === null) throw new Error(`no session: ${answer.status} ${await answer.text()}`);
+  return { 'x-api-key': key, 'mcp-session-id': session };
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'bench-'));
@@ -95,6 +105,8 @@ const contenders: Contender[] = [
   { name: 'bare', port: Number(bare.line), path: '/mcp', headers: {}, pids: [bare.pid], tool: 'echo' },
   { name: 'same_era', port: gateway.port, path: '/s/write/mcp', headers: { 'x-api-key': gateway.key }, pids: gateway.pids, tool: 'echo' },
   { name: 'same_era_read', port: gateway.port, path: '/s/read/mcp', headers: { 'x-api-key': gateway.key }, pids: gateway.pids, tool: 'echo' },
+  { name: 'modern_to_legacy', port: gateway.port, path: '/s/old/mcp', headers: { 'x-api-key': gateway.key }, pids: gateway.pids, tool: 'echo' },
+  { name: 'legacy_to_modern', port: gateway.port, path: '/s/write/mcp', headers: await openSession(gateway.port, '/s/write/mcp', gateway.key), pids: gateway.pids, tool: 'echo', legacy: true },
 ];
 if (has('nginx')) {
   const nginx = await startNginx(upstreamPort, dir);
@@ -123,6 +135,7 @@ for (const [name, list] of rows) {
 }
 for (const [, row] of Object.entries(summary)) {
   if (summary['bare']) row['vs_bare'] = round((row['cpu_us'] ?? 0) / (summary['bare']['cpu_us'] ?? 1), 2);
+  if (summary['same_era']) row['vs_same_era'] = round((row['cpu_us'] ?? 0) / (summary['same_era']['cpu_us'] ?? 1), 2);
   if (summary['nginx']) row['vs_nginx'] = round((row['cpu_us'] ?? 0) / (summary['nginx']['cpu_us'] ?? 1), 2);
 }
 process.stdout.write(`\n64 connections, 1 KB answer, ${ROUNDS} rounds of ${SECONDS} s, medians; p50 and p99 at ${RATE} calls a second\n`);

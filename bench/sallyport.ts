@@ -17,11 +17,11 @@ export async function startSallyport(dir: string, upstreamPort: number, start: S
   const data = join(dir, 'data');
   const many = '1000000/second';
   writeFileSync(file, stringify({
-    dispatch: { servers: { write: server, read: server } },
-    resolve: { tools: { write__echo: { class: 'write' }, read__echo: { class: 'read' } } },
+    dispatch: { servers: { write: server, read: server, old: { ...server, era: 'legacy' } } },
+    resolve: { tools: { write__echo: { class: 'write' }, read__echo: { class: 'read' }, old__echo: { class: 'write' } } },
     authorize: { rules: [
       ...Array.from({ length: 100 }, (_, i) => ({ id: `other-${i}`, why: 'Rules for other tools', effect: 'allow', scopes: [`other${i}:write`], tools: [`write__other_${i}`] })),
-      { id: 'bench', why: 'The tool that is measured', effect: 'allow', scopes: ['write:write'], tools: ['write__echo'], require_confirmation: false },
+      { id: 'bench', why: 'The tool that is measured', effect: 'allow', scopes: ['write:write'], tools: ['write__echo', 'old__echo'], require_confirmation: false },
     ] },
     limit: { rates: { tools: { '*': many }, callers: { '*': many } }, concurrency: { default: 10_000 } },
   }));

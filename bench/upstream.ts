@@ -1,4 +1,4 @@
-/** A canned MCP server (2026-07-28): one tool, a 1 KB answer, as little work as possible. `node bench/upstream.ts`; prints its port. */
+/** A canned MCP server of both eras: one tool, a 1 KB answer, as little work as possible. `node bench/upstream.ts`; prints its port. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -12,15 +12,25 @@ const RESULTS: Record<string, string> = {
   'server/discover': `{${meta},"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":60000,"cacheScope":"public"}`,
 };
 
+/** The same to legacy clients (2025-11-25), which name no method in a header. */
+const LEGACY: Record<string, string> = {
+  'tools/call': `{"content":[{"type":"text","text":"${PAD}"}]}`,
+  'tools/list': `{"tools":[${tool}]}`,
+  'initialize': '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"canned","version":"1"}}',
+};
+
 const server = createServer((req, res) => {
   const chunks: Buffer[] = [];
   req.on('data', (chunk: Buffer) => chunks.push(chunk));
   req.on('end', () => {
     const body = (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString('latin1');
     const id = /"id":("[^"]*"|\d+)/.exec(body)?.[1] ?? 'null';
-    const result = RESULTS[String(req.headers['mcp-method'])];
+    const named = req.headers['mcp-method'];
+    const method = named === undefined ? (/"method":"([^"]*)"/.exec(body)?.[1] ?? '') : String(named);
+    if (method.startsWith('notifications/')) return void res.writeHead(202).end();
+    const result = named === undefined ? LEGACY[method] : RESULTS[method];
     const text = result === undefined ? `{"jsonrpc":"2.0","id":${id},"error":{"code":-32601,"message":"Method not found"}}` : reply(id, result);
-    res.writeHead(result === undefined ? 404 : 200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text);
+    res.writeHead(result === undefined ? 404 : 200, { ...(method === 'initialize' ? { 'mcp-session-id': 'canned' } : {}), 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text);
   });
 });
 server.keepAliveTimeout = 60_000;
