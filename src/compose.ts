@@ -72,6 +72,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     egress, secret, clock, log, screen: inspect.screen, sealKey: ownKey(join(dataDir, 'keys', 'seal.key')),
     stdio: (name, server) => createStdioUpstream(name, server, { spawn: sandbox.spawn, secret, clock, log, cwd: (server, given) => workingFolder(given === undefined ? join(dataDir, 'servers', server) : resolvePath(options.baseDir, given)) }),
     visibleTools: (call) => resolve.catalog.tools(call.server).filter((tool) => mayCall(call.principal, tool)),
+    mayUse: (principal, server, method, name) => {
+      const decision = authorize.decide(principal, resolve.targetOf(server, method, name));
+      return decision.effect === 'allow' && decision.obligations.every((duty) => duty.by !== 'approve');
+    },
     catalogVersion: () => String(resolve.catalog.version()),
     sessions: { admit: (session) => resolve.sessions.keep(session), end: (id) => resolve.sessions.end(id), all: () => resolve.sessions.all(), onEnd: (listener) => void ended.push(listener) },
   });

@@ -1,4 +1,5 @@
 import type { Answer, Journaled } from '../call/call.ts';
+import type { Principal } from '../call/principal.ts';
 import type { Refusal } from '../call/refusal.ts';
 import type { Session } from '../call/session.ts';
 import type { Verdict } from '../call/stage.ts';
@@ -25,6 +26,11 @@ export interface DispatchDeps {
   /** The catalog, filtered by the very decision that guards the call. */
   readonly visibleTools: (call: Journaled) => readonly Tool[];
   readonly catalogVersion: () => string | number;
+  /**
+   * Would this caller be let through, were the method asked of that server? What needs a person's yes counts as no: nobody can be asked
+   * for one line of a list or one subscription of many. `name`: the prompt's name or the resource's URI as the server knows it.
+   */
+  readonly mayUse: (principal: Principal, server: string, method: string, name: string | null) => boolean;
   readonly sessions: {
     readonly admit: (session: Session) => void;
     readonly end: (id: string) => void;

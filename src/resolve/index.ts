@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import { createAim } from './aim.ts';
 import { type Catalog, type CatalogSource, createCatalog, type ServerFacts } from './catalog.ts';
 import type { ResolveConfig } from './config.ts';
+import { METHODS } from './methods.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 
 export type { Catalog, CatalogSource, ServerFacts } from './catalog.ts';
@@ -24,6 +25,8 @@ export interface Resolve {
   readonly stage: Stage<Authenticated, Pick<Resolved, 'target' | 'session'>>;
   readonly catalog: Catalog;
   readonly sessions: Sessions;
+  /** What a call of this method (not `tools/call`) would be aimed at: for judging what lists show and streams tell. */
+  readonly targetOf: (server: string, method: string, name: string | null) => Target;
   /** Reads the tools of all servers side by side; resolves when each has answered, failed or taken `first_load_ms`. */
   readonly start: () => Promise<void>;
   /** Stops the timers. */
@@ -67,6 +70,7 @@ export function createResolve(config: ResolveConfig, deps: ResolveDeps): Resolve
     stage: { name: 'resolve', run },
     catalog,
     sessions,
+    targetOf: (server, method, name) => ({ id: `${server}:${method}`, server, method, name, risk: riskOf(config, method), tool: null, lane: 'own', timeoutMs: null }),
     start: async () => {
       sweeper = setInterval(sessions.sweep, SWEEP_EVERY_MS).unref();
       await catalog.start();
@@ -86,3 +90,6 @@ function sessionFor(call: Authenticated, sessions: Sessions): Session | null | {
   if (call.sessionId === null) return { stop: { code: 'receive.session_required' } };
   return sessions.claim(call.sessionId, call.principal.id, call.server) ?? { stop: { code: 'resolve.unknown_session' } };
 }
+
+/** As the aim of a real call would have it: what the operator set, what the method table says, else the class of what is not known. */
+const riskOf = (config: ResolveConfig, method: string): Risk => (Object.hasOwn(config.methods, method) ? config.methods[method]?.class : undefined) ?? METHODS.get(method)?.risk ?? 'write';

@@ -92,6 +92,7 @@ export function rig(servers: Record<string, object>, more: { readonly config?: o
     secret: async (ref) => { if (ref === 'env:MISSING') throw new Error('the environment variable MISSING is not set'); return `value-of-${ref.slice(4)}`; },
     screen: (block) => block,
     visibleTools: () => [],
+    mayUse: () => true,
     catalogVersion: () => 1,
     sessions: {
       admit: (session) => void sessions.set(session.id, session),
