@@ -1,3 +1,6 @@
+import { isUtf8 } from 'node:buffer';
+import { isWhole, parseDecimal } from '../lib/decimal.ts';
+import { textAt } from '../lib/json-spans.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 
 /** One argument that a modern server wants repeated in a header: `x-mcp-header` in the tool's input schema (MCP 2026-07-28 tools). */
@@ -43,20 +46,50 @@ function take(schema: JsonObject, path: readonly string[], reachable: boolean, f
   return true;
 }
 
-/** Name, value, name, value for the arguments that are there; null and absent ones take no header. */
-export function paramHeaders(declared: readonly ParamHeader[], args: Json | undefined): string[] {
+/**
+ * Name, value, name, value for the arguments that are there; null and absent ones take no header. Read from the exact JSON text of
+ * the arguments, so that an integer beyond 2^53 is the same in header and body.
+ */
+export function paramHeaders(declared: readonly ParamHeader[], argumentsText: string): string[] {
   const flat: string[] = [];
   for (const { header, path } of declared) {
-    let value: Json | undefined = args;
-    for (const key of path) value = isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-    const isPrimitive = typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isSafeInteger(value));
-    if (isPrimitive) flat.push(header, encodeHeader(String(value)));
+    const literal = textAt(argumentsText, path);
+    const value = literal === null ? null : plainOf(literal);
+    if (value !== null) flat.push(header, encodeHeader(value));
   }
   return flat;
 }
 
-/** A value as a header can carry it: plain when it is printable ASCII without spaces at its ends, else `=?base64?…?=`. */
+/** Longer literals are not written out. */
+const MAX_DIGITS = 400;
+
+/** A string's own text, `true`, `false`, a number in digits (`1e3` is `1000`); null for what no header can stand for. */
+function plainOf(literal: string): string | null {
+  if (literal.startsWith('"')) return String(JSON.parse(literal));
+  if (literal === 'true' || literal === 'false' || /^(?:0|-?[1-9]\d*)$/.test(literal)) return literal;
+  const number = literal.length > MAX_DIGITS ? null : parseDecimal(literal);
+  if (number === null) return null;
+  return isWhole(number) && number.exponent <= MAX_DIGITS ? String(number.digits * 10n ** BigInt(number.exponent)) : literal;
+}
+
+const OPEN = '=?base64?', CLOSE = '?=';
+const isWrapped = (value: string): boolean => value.startsWith(OPEN) && value.endsWith(CLOSE);
+/** RFC 9110 section 5.5, with nothing at the ends that a parser would strip. */
+const PLAIN = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
+
+/** A value as a header can carry it: plain when it is printable ASCII without spaces at its ends, else `=?base64?…?=`: never a line break (CWE-113). */
 export function encodeHeader(value: string): string {
-  const isPlain = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !(value.startsWith('=?base64?') && value.endsWith('?='));
-  return isPlain ? value : `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`;
+  return PLAIN.test(value) && !isWrapped(value) ? value : `${OPEN}${Buffer.from(value, 'utf8').toString('base64')}${CLOSE}`;
+}
+
+/**
+ * What such a header stands for; null when it is badly encoded: characters no header may hold, base64 that is not canonical, bytes that
+ * are not UTF-8. Two programs would read two values from it, and each decide by its own (CWE-436; MCP 2026-07-28 transports, "Value Encoding").
+ */
+export function decodeHeader(value: string): string | null {
+  if (!isWrapped(value)) return /^[\t\x20-\x7e]*$/.test(value) ? value : null;
+  const coded = value.slice(OPEN.length, -CLOSE.length);
+  const bytes = Buffer.from(coded, 'base64');
+  const isCanonical = value.length >= OPEN.length + CLOSE.length && bytes.toString('base64') === coded;
+  return isCanonical && isUtf8(bytes) ? bytes.toString('utf8') : null;
 }

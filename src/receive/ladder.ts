@@ -1,15 +1,18 @@
-import { isUtf8 } from 'node:buffer';
 import type { Era, Message } from '../call/call.ts';
 import type { Json, JsonObject } from '../call/json.ts';
+import { decodeHeader } from '../call/param-headers.ts';
 import type { Refusal } from '../call/refusal.ts';
 import type { Heads } from './headers.ts';
 import { isObject } from './message.ts';
 
 /** Revisions served, newest first. */
 export const MODERN_VERSIONS = ['2026-07-28'] as const;
-export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26'] as const;
+export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
 /** What a client without a version header speaks (MCP 2025-06-18 transports). */
 export const UNSAID_VERSION = '2025-03-26';
+
+/** What opens a channel, and is spoken on it until `initialize` agrees on something else. */
+export const CHANNEL_VERSION = '2024-11-05';
 
 export type Spoken = { readonly era: Era; readonly version: string } | { readonly refusal: Refusal; readonly data?: Json };
 
@@ -85,14 +88,6 @@ function envelopeFault(claim: JsonObject, message: Message): string | null {
   if (message.kind !== 'request') return null;
   if (!isObject(claim[CAPABILITIES])) return 'no client capabilities in _meta';
   return claim[CLIENT_INFO] === undefined || isObject(claim[CLIENT_INFO]) ? null : 'clientInfo is not an object';
-}
-
-/** `=?base64?…?=` wraps what a header cannot carry. Only canonical base64 of UTF-8: two spellings of one name are one too many. */
-function decodeHeader(value: string): string | null {
-  if (!value.startsWith('=?base64?') || !value.endsWith('?=')) return value;
-  const coded = value.slice(9, -2);
-  const bytes = Buffer.from(coded, 'base64');
-  return bytes.toString('base64') === coded && isUtf8(bytes) ? bytes.toString('utf8') : null;
 }
 
 const mismatch = (note: string): Spoken => ({ refusal: { code: 'receive.header_mismatch', note } });

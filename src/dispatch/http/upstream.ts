@@ -138,7 +138,7 @@ class Http implements HttpUpstream {
     const name = params[key];
     if (typeof name !== 'string') return [];
     const declared = method === 'tools/call' ? (this.#declared.get(name) ?? []) : [];
-    return ['mcp-name', encodeHeader(name), ...(declared.length === 0 ? [] : paramHeaders(declared, params['arguments']))];
+    return ['mcp-name', encodeHeader(name), ...(declared.length === 0 ? [] : paramHeaders(declared, textAt(paramsText, ['arguments']) ?? '{}'))];
   }
 
   #learn(message: JsonObject | null): void {
