@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { CallId, Message, Received } from '../call/call.ts';
+import type { Json } from '../call/json.ts';
 import { newId } from '../lib/ids.ts';
 import { allowOf, judgeArrival, judgeLoad } from './arrive.ts';
 import { listenFault, type ReceiveConfig } from './config.ts';
@@ -171,7 +172,13 @@ function received(exchange: Exchange, message: Message, heads: Heads, req: Incom
 function nameOf(message: Message): string | null {
   const { method, params } = message;
   if (method === 'tools/call' || method === 'prompts/get') return textOf(params['name']);
+  if (method === 'completion/complete') return nameOfRef(params['ref']);
   return method.startsWith('resources/') ? textOf(params['uri']) : null;
+}
+/** What a completion is asked for (MCP completion): a prompt by its name, a resource or template by its URI. */
+function nameOfRef(ref: Json | undefined): string | null {
+  if (!isObject(ref)) return null;
+  return ref['type'] === 'ref/prompt' ? textOf(ref['name']) : ref['type'] === 'ref/resource' ? textOf(ref['uri']) : null;
 }
 const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 

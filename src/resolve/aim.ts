@@ -1,16 +1,19 @@
+import { fitsAggregate, isPage, type Owned, ownerOfName, ownerOfUri } from '../call/aggregate-names.ts';
 import type { Authenticated } from '../call/call.ts';
+import { isObject } from '../call/json.ts';
 import type { Verdict } from '../call/stage.ts';
 import type { Risk, Target, Tool } from '../call/target.ts';
 import type { LiveCatalog, ServerFacts } from './catalog.ts';
-import type { ResolveConfig } from './config.ts';
-import { HEARD, METHODS, type MethodRoute } from './methods.ts';
+import type { MethodTargets } from './method-targets.ts';
+import { HEARD, METHODS, type MethodRoute, UNKNOWN } from './methods.ts';
 
 /** Chooses the one target of a call. */
 export type Aim = (call: Authenticated, facts: ServerFacts | null) => Verdict<{ readonly target: Target }> | Promise<Verdict<{ readonly target: Target }>>;
 
 export interface AimDeps {
   readonly catalog: LiveCatalog;
-  readonly methods: ResolveConfig['methods'];
+  readonly forMethod: MethodTargets;
+  readonly factsOf: (server: string) => ServerFacts | undefined;
   /** ms a call may take; `toolId` is the target's id. */
   readonly timeoutMs: (toolId: string, risk: Risk) => number;
 }
@@ -21,7 +24,7 @@ const stop = (code: 'resolve.unknown_tool' | 'resolve.unknown_method' | 'resolve
 /** `facts` are those of the endpoint's server; null at the aggregate endpoint and at `POST /tool`. */
 export function createAim(deps: AimDeps): Aim {
   const forTool = createToolTargets(deps.timeoutMs);
-  const forMethod = createMethodTargets(deps.timeoutMs);
+  const { forMethod } = deps;
 
   const aimAtTool = (call: Authenticated, facts: ServerFacts | null): Aimed => {
     const server = facts?.name ?? null;
@@ -41,6 +44,17 @@ export function createAim(deps: AimDeps): Aim {
     return typeof ready === 'boolean' ? settle(ready) : ready.then(settle);
   };
 
+  /**
+   * What the aggregate calls `server__prompt` or `sp.server+uri` is that server's, under its own name. No such server, no name of that
+   * form, a page: answered as what policy hides is, so that guessing tells nothing.
+   */
+  const aimAtMember = (call: Authenticated, route: MethodRoute, lane: Target['lane']): Aimed => {
+    const owned = memberOf(call);
+    if (owned === null) return stop('resolve.unknown_tool', 'no server in front of the name');
+    if (deps.factsOf(owned.server) === undefined) return stop('resolve.unknown_tool', 'no server by that prefix');
+    return { go: { target: forMethod(owned.server, call.message.method, owned.name, route, lane) } };
+  };
+
   return (call, facts) => {
     const { kind, method } = call.message;
     if (kind === 'request' && method === 'tools/call') return aimAtTool(call, facts);
@@ -48,13 +62,12 @@ export function createAim(deps: AimDeps): Aim {
     const route = routeOf(kind, method);
     if (route === undefined) {
       if (!isMirrored || facts === null || kind !== 'request') return stop('resolve.unknown_method', 'not routed here');
-      const risk = Object.hasOwn(deps.methods, method) ? deps.methods[method]?.class : undefined;
-      return { go: { target: forMethod(call, facts, unknownRoute(risk ?? 'write'), 'mirror') } };
+      return { go: { target: forMethod(facts.name, method, call.name, UNKNOWN, 'mirror') } };
     }
     const lane = isMirrored && !route.alwaysLocal ? 'mirror' : facts === null ? route.aggregate : route.single;
     if (lane === null) return stop('resolve.unknown_method', 'not served here');
-    const override = Object.hasOwn(deps.methods, method) ? deps.methods[method]?.class : undefined;
-    const aimed = { go: { target: forMethod(call, facts, override === undefined ? route : { ...route, risk: override }, lane) } };
+    if (facts === null && route.isMember) return aimAtMember(call, route, lane);
+    const aimed = { go: { target: forMethod(facts?.name ?? null, kind === 'response' ? 'response' : method, call.name, route, lane) } };
     // A list that is empty because the server was never asked would look like a server without tools.
     if (method !== 'tools/list' || facts === null) return aimed;
     const settle = (isReady: boolean): Verdict<{ target: Target }> => (isReady ? aimed : stop('resolve.unavailable', `the tools of ${facts.name} are not known`));
@@ -73,11 +86,20 @@ function routeOf(kind: Authenticated['message']['kind'], method: string): Method
   return (kind === 'request') === method.startsWith('$') ? undefined : METHODS.get(method);
 }
 
-/** docs/architecture.md, "Lanes": same era over HTTP at the server's own endpoint. */
+/** docs/architecture.md, "Lanes": same era over HTTP at the server's own endpoint. The bytes of a 2024-11-05 channel cannot be mirrored over another transport. */
 const isMirror = (call: Authenticated, facts: ServerFacts | null): boolean =>
-  call.door === 'mcp' && facts !== null && facts.transport === 'http' && facts.eras.includes(call.era);
+  call.door === 'mcp' && call.channel !== true && facts !== null && facts.transport === 'http' && facts.eras.includes(call.era);
 
-const unknownRoute = (risk: Risk): MethodRoute => ({ risk, single: null, aggregate: null, alwaysLocal: false, endless: false });
+/** The prompt or resource that a call at the aggregate names, taken apart; null: it names none that is served there. */
+function memberOf(call: Authenticated): Owned | null {
+  if (call.name === null) return null;
+  const { method, params } = call.message;
+  const ref = params['ref'];
+  const isPrompt = method === 'prompts/get' || (method === 'completion/complete' && isObject(ref) && ref['type'] === 'ref/prompt');
+  if (isPrompt) return fitsAggregate(call.name) ? ownerOfName(call.name) : null;
+  const owned = ownerOfUri(call.name);
+  return owned === null || isPage(owned.name) ? null : owned;
+}
 
 /** One target object per tool and lane: later stages hang their caches on it. */
 function createToolTargets(timeoutMs: AimDeps['timeoutMs']): (tool: Tool, lane: 'mirror' | 'own') => Target {
@@ -90,16 +112,5 @@ function createToolTargets(timeoutMs: AimDeps['timeoutMs']): (tool: Tool, lane: 
     });
     made[lane].set(tool, target);
     return target;
-  };
-}
-
-function createMethodTargets(timeoutMs: AimDeps['timeoutMs']): (call: Authenticated, facts: ServerFacts | null, route: MethodRoute, lane: Target['lane']) => Target {
-  return (call, facts, route, lane) => {
-    const method = call.message.kind === 'response' ? 'response' : call.message.method;
-    const id = `${facts?.name ?? 'gateway'}:${method}`;
-    return {
-      id, server: facts?.name ?? null, method, name: call.name, risk: route.risk, tool: null, lane,
-      timeoutMs: route.endless ? null : timeoutMs(id, route.risk),
-    };
   };
 }

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { fitsAggregate, type Owned, ownerOfName } from '../call/aggregate-names.ts';
 import type { Era } from '../call/call.ts';
 import type { JsonObject } from '../call/json.ts';
 import type { Risk, Tool } from '../call/target.ts';
@@ -8,7 +9,6 @@ import { sha256 } from '../lib/hash.ts';
 import { inferRisk } from './classify.ts';
 import type { ResolveConfig } from './config.ts';
 import { createShelf, type Shelf, type ShelfState } from './shelf.ts';
-import { fitsAggregate } from './tool.ts';
 
 /** What resolve/ must know of a server before it can aim at it. */
 export interface ServerFacts {
@@ -52,8 +52,6 @@ export interface LiveCatalog extends Catalog {
   readonly close: () => void;
 }
 
-/** MCP 2026-07-28 tools: names are unique per server only, so a proxy puts its own name of the server in front. Server names hold no `_`. */
-const SEPARATOR = '__';
 /** Between two refreshes that misses or dead servers cause, ms: a caller who guesses names must not become a load on the server. */
 const MISS_EVERY_MS = 5_000;
 /** Between two refreshes that `list_changed` causes, ms: a server may say it a thousand times a second. */
@@ -117,10 +115,9 @@ export function createCatalog(config: ResolveConfig, deps: CatalogDeps): LiveCat
     if (all?.version !== version || all.loaded !== loaded) all = { version, loaded, tools: inOrder().flatMap((s) => s.aggregated()) };
     return all.tools;
   };
-  const ownerOf = (id: string): string | undefined => {
-    const at = id.indexOf(SEPARATOR);
-    const server = id.slice(0, at);
-    return at > 0 && shelfOf(server) !== undefined ? server : undefined;
+  const owned = (id: string): Owned | null => {
+    const part = ownerOfName(id);
+    return part !== null && shelfOf(part.server) !== undefined ? part : null;
   };
 
   return {
@@ -128,13 +125,12 @@ export function createCatalog(config: ResolveConfig, deps: CatalogDeps): LiveCat
     tools: (server) => (server === null ? aggregate() : (shelfOf(server)?.tools() ?? [])),
     find: (server, name) => {
       if (server !== null) return shelfOf(server)?.find(name);
-      const owner = ownerOf(name);
-      const tool = owner === undefined ? undefined : shelfOf(owner)?.find(name.slice(owner.length + SEPARATOR.length));
-      return tool !== undefined && fitsAggregate(tool) ? tool : undefined;
+      const part = fitsAggregate(name) ? owned(name) : null;
+      return part === null ? undefined : shelfOf(part.server)?.find(part.name);
     },
     state: (server) => shelfOf(server)?.state() ?? { ok: false, cause: 'no such server' },
     onChange: (listener) => void listeners.push(listener),
-    ownerOf,
+    ownerOf: (id) => owned(id)?.server,
     missed: (server) => {
       const shelf = shelfOf(server);
       if (shelf !== undefined && deps.clock.monotonic() - shelf.askedAt() >= MISS_EVERY_MS) void shelf.refresh();

@@ -6,7 +6,8 @@ import type { Clock } from '../lib/clock.ts';
 import { createAim } from './aim.ts';
 import { type Catalog, type CatalogSource, createCatalog, type ServerFacts } from './catalog.ts';
 import type { ResolveConfig } from './config.ts';
-import { METHODS } from './methods.ts';
+import { createMethodTargets } from './method-targets.ts';
+import { METHODS, UNKNOWN } from './methods.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 
 export type { Catalog, CatalogSource, ServerFacts } from './catalog.ts';
@@ -40,8 +41,9 @@ const SWEEP_EVERY_MS = 30_000;
 export function createResolve(config: ResolveConfig, deps: ResolveDeps): Resolve {
   const catalog = createCatalog(config, deps);
   const sessions = createSessions(config, deps.clock);
-  const aim = createAim({ catalog, methods: config.methods, timeoutMs: deps.timeoutMs });
   const factsOf = (server: string): ServerFacts | undefined => deps.source.servers().find((s) => s.name === server);
+  const forMethod = createMethodTargets(config.methods, deps.timeoutMs);
+  const aim = createAim({ catalog, forMethod, factsOf, timeoutMs: deps.timeoutMs });
   let sweeper: NodeJS.Timeout | undefined;
 
   const aimWith = (call: Authenticated, facts: ServerFacts | null): Verdict<Facts> | Promise<Verdict<Facts>> => {
@@ -70,7 +72,7 @@ export function createResolve(config: ResolveConfig, deps: ResolveDeps): Resolve
     stage: { name: 'resolve', run },
     catalog,
     sessions,
-    targetOf: (server, method, name) => ({ id: `${server}:${method}`, server, method, name, risk: riskOf(config, method), tool: null, lane: 'own', timeoutMs: null }),
+    targetOf: (server, method, name) => forMethod(server, method, name, METHODS.get(method) ?? UNKNOWN, 'own'),
     start: async () => {
       sweeper = setInterval(sessions.sweep, SWEEP_EVERY_MS).unref();
       await catalog.start();
@@ -82,14 +84,29 @@ export function createResolve(config: ResolveConfig, deps: ResolveDeps): Resolve
   };
 }
 
-/** The session of a call: null where the era or the door has none, a fresh one for `initialize`, else the one it names. */
-function sessionFor(call: Authenticated, sessions: Sessions): Session | null | { readonly stop: { readonly code: 'receive.session_required' | 'resolve.unknown_session' } } {
+type NoSession = { readonly stop: { readonly code: 'receive.session_required' | 'resolve.unknown_session' | 'receive.message'; readonly note?: string } };
+const UNKNOWN: NoSession = { stop: { code: 'resolve.unknown_session' } };
+/** The revisions whose sessions may send batches: 2025-06-18 took them out of the standard. */
+const BATCHING: ReadonlySet<string> = new Set(['2024-11-05', '2025-03-26']);
+
+/** The session of a call: null where the era or the door has none, a fresh one for `initialize` or a new channel, else the one it names. */
+function sessionFor(call: Authenticated, sessions: Sessions): Session | null | NoSession {
   if (call.era === 'modern' || call.door === 'rest') return null;
+  if (call.channel === true) return channelFor(call, sessions);
   // A request only: a notification of that name would otherwise slip past the check below.
   if (call.message.kind === 'request' && call.message.method === 'initialize') return sessions.open(call.principal, call.server, call.version);
   if (call.sessionId === null) return { stop: { code: 'receive.session_required' } };
-  return sessions.claim(call.sessionId, call.principal.id, call.server) ?? { stop: { code: 'resolve.unknown_session' } };
+  return judgeBatch(call, sessions.claim(call.sessionId, call.principal.id, call.server));
 }
 
-/** As the aim of a real call would have it: what the operator set, what the method table says, else the class of what is not known. */
-const riskOf = (config: ResolveConfig, method: string): Risk => (Object.hasOwn(config.methods, method) ? config.methods[method]?.class : undefined) ?? METHODS.get(method)?.risk ?? 'write';
+/** A GET opens the channel; everything else, `initialize` too, belongs to one that is open. */
+function channelFor(call: Authenticated, sessions: Sessions): Session | NoSession {
+  if (call.message.kind === 'stream') return sessions.open(call.principal, call.server, call.version, 'channel');
+  return judgeBatch(call, call.sessionId === null ? undefined : sessions.claim(call.sessionId, call.principal.id, call.server, 'channel'));
+}
+
+/** What may come in a batch hangs on the session, not on what a header says: whoever reads single messages only must not be passed by. */
+function judgeBatch(call: Authenticated, session: Session | undefined): Session | NoSession {
+  if (session === undefined) return UNKNOWN;
+  return call.batched === true && !BATCHING.has(session.version) ? { stop: { code: 'receive.message', note: `a batch in a session of ${session.version}` } } : session;
+}

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { Authenticated, CallId, Era, Message } from '../call/call.ts';
+import type { JsonObject } from '../call/json.ts';
 import type { Principal } from '../call/principal.ts';
 import type { Resolve } from './index.ts';
 import { createResolve, type ServerFacts } from './index.ts';
@@ -27,9 +28,9 @@ const principal = (id: string): Principal => ({
 const alice = principal('key:alice');
 const mallory = principal('key:mallory');
 
-function call(over: Partial<Authenticated> & { readonly method?: string; readonly kind?: Message['kind'] }): Authenticated {
-  const { method = 'tools/call', kind = 'request', ...rest } = over;
-  const message: Message = { kind, method, rpcId: kind === 'request' ? 1 : null, params: {}, bytes: Buffer.alloc(0), text: '', argumentsText: '{}', inexact: [] };
+function call(over: Partial<Authenticated> & { readonly method?: string; readonly kind?: Message['kind']; readonly params?: JsonObject }): Authenticated {
+  const { method = 'tools/call', kind = 'request', params = {}, ...rest } = over;
+  const message: Message = { kind, method, rpcId: kind === 'request' ? 1 : null, params, bytes: Buffer.alloc(0), text: '', argumentsText: '{}', inexact: [] };
   return {
     id: '0' as CallId, receivedAt: 0, door: 'mcp', server: null, era: 'modern', version: '2026-07-28', message, name: null, sessionId: null, lastEventId: null, mirrored: [],
     presented: { authorization: null, apiKey: null, remoteAddress: '127.0.0.1' }, modelRequestId: null, signal: new AbortController().signal,
@@ -117,6 +118,25 @@ describe('cases.yaml', async () => {
       expect(verdict.go.target).toMatchObject(target);
       if (session === null) expect(verdict.go.session).toBeNull();
     }
+  });
+});
+
+describe('both doors', () => {
+  const ref = (method: string, name: string): JsonObject => (method === 'completion/complete' ? { ref: name.startsWith('sp.') || name.includes(':') ? { type: 'ref/resource', uri: name } : { type: 'ref/prompt', name } } : {});
+  test.each([
+    ['prompts/get', 'hello', 'fs__hello'], ['resources/read', 'file:///a', 'sp.fs+file:///a'], ['completion/complete', 'hello', 'fs__hello'], ['completion/complete', 'file:///{x}', 'sp.fs+file:///{x}'],
+  ])('%s of %s is judged, limited and recorded alike at either', (method, own, name) => {
+    const { resolve } = world([FS], { methods: { 'prompts/get': { class: 'write' } } });
+    const aimed = (server: string | null, as: string): unknown => resolve.stage.run(call({ server, method, name: as, params: ref(method, as) }));
+    expect(aimed(null, name)).toEqual(aimed('fs', own));
+    expect(aimed(null, name)).toMatchObject({ go: { target: { ...resolve.targetOf('fs', method, own), lane: 'own' } } });
+  });
+  test('a completion for a prompt does not pass for one for a resource, nor the other way', () => {
+    const { resolve } = world([FS]);
+    const aimed = (as: JsonObject, name: string): unknown => resolve.stage.run(call({ server: null, method: 'completion/complete', name, params: { ref: as } }));
+    expect(aimed({ type: 'ref/prompt', name: 'sp.fs+x:y' }, 'sp.fs+x:y')).toMatchObject({ stop: { code: 'resolve.unknown_tool' } });
+    expect(aimed({ type: 'ref/resource', uri: 'fs__hello' }, 'fs__hello')).toMatchObject({ stop: { code: 'resolve.unknown_tool' } });
+    expect(aimed({ type: 'ref/resource', uri: 'sp.fs+ui://x' }, 'sp.fs+ui://x')).toMatchObject({ stop: { code: 'resolve.unknown_tool' } });
   });
 });
 

@@ -11,8 +11,8 @@ export interface Sessions {
   readonly keep: (session: Session) => void;
   /** The session, if it is kept and not idle for too long; says nothing about whose it is. */
   readonly find: (id: string) => Session | undefined;
-  /** Like `find`, but only for its owner on its endpoint; and notes that it is in use. */
-  readonly claim: (id: string, principalId: string, server: string | null) => Session | undefined;
+  /** Like `find`, but only for its owner on its endpoint, and of that kind; and notes that it is in use. */
+  readonly claim: (id: string, principalId: string, server: string | null, kind?: Session['kind']) => Session | undefined;
   /** Ends it; `onEnd` listeners hear of it. Unknown ids are no fault. */
   readonly end: (id: string) => void;
   readonly all: () => Iterable<Session>;
@@ -73,11 +73,12 @@ export function createSessions(limits: SessionLimits, clock: Clock): Sessions {
       else own.add(session);
     },
     find,
-    claim: (id, principalId, server) => {
+    claim: (id, principalId, server, kind = 'session') => {
       const session = find(id);
       // Session hijack: an id that leaked is worth nothing to another caller or on another endpoint (MCP security best
-      // practices "Session Hijacking", Microsoft mcp-gateway #88, agentgateway #2397). All three answers are the same.
-      if (session === undefined || session.principalId !== principalId || session.server !== server) return undefined;
+      // practices "Session Hijacking", Microsoft mcp-gateway #88, agentgateway #2397). A channel's id stands in URLs, where logs
+      // catch it: it opens nothing but its channel. All four answers are the same.
+      if (session === undefined || session.principalId !== principalId || session.server !== server || session.kind !== kind) return undefined;
       session.lastSeenAt = clock.now();
       return session;
     },

@@ -1,7 +1,8 @@
+import { fitsAggregate } from '../call/aggregate-names.ts';
 import type { JsonObject } from '../call/json.ts';
 import type { Risk, Tool } from '../call/target.ts';
 import type { Clock } from '../lib/clock.ts';
-import { fitsAggregate, partLookalikes, readTool } from './tool.ts';
+import { partLookalikes, readTool } from './tool.ts';
 
 /** What one server's tools are known to be, and how fresh that is. */
 export interface Shelf {
@@ -107,9 +108,9 @@ async function readAll(server: string, definitions: readonly string[], known: Re
 function hold(tools: readonly Tool[], server: string, deps: ShelfDeps): Held {
   const { alone, withheld } = partLookalikes(tools);
   for (const tool of withheld) deps.log('a tool is withheld', { server, tool: tool.name, cause: 'its name equals or looks like that of another tool of the server' });
-  const aggregated = alone.filter(fitsAggregate);
+  const aggregated = alone.filter((tool) => fitsAggregate(tool.id));
   for (const tool of alone) {
-    if (!fitsAggregate(tool)) deps.log('a tool is withheld from the aggregate', { server, tool: tool.name, cause: 'its namespaced name is not 1 to 128 characters of A-Z a-z 0-9 _ - .' });
+    if (!fitsAggregate(tool.id)) deps.log('a tool is withheld from the aggregate', { server, tool: tool.name, cause: 'its namespaced name is not 1 to 128 characters of A-Z a-z 0-9 _ - .' });
   }
   return { tools: alone, aggregated, byName: new Map(alone.map((tool) => [tool.name, tool])), print: alone.map((tool) => `${tool.digest}${tool.risk}`).join() };
 }

@@ -1,3 +1,4 @@
+import { namespaced } from '../call/aggregate-names.ts';
 import type { Json, JsonObject } from '../call/json.ts';
 import type { Risk, Tool } from '../call/target.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
@@ -6,8 +7,6 @@ import { skeleton } from './classify.ts';
 
 /** What a name must be to be a tool's name at all: nothing a person cannot see, no room for a paragraph. */
 const OWN_NAME = /^[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]{1,128}$/u;
-/** MCP 2026-07-28 tools, "Tool Names": what a namespaced name must be. */
-const NAMESPACED = /^[A-Za-z0-9_.-]{1,128}$/;
 
 /** Builds the pinned tool from the definition's raw text, or says in a few words why it cannot be used. Quotes nothing of it. */
 export function readTool(server: string, definition: string, maxBytes: number, classOf: (id: string, name: string, annotations: JsonObject) => Risk): Tool | string {
@@ -23,13 +22,10 @@ export function readTool(server: string, definition: string, maxBytes: number, c
   const { name, inputSchema } = parsed;
   if (typeof name !== 'string' || !OWN_NAME.test(name)) return 'the name is missing, longer than 128 characters, or holds spaces or invisible characters';
   if (inputSchema === undefined || !isObject(inputSchema)) return 'inputSchema is missing';
-  const id = `${server}__${name}`;
+  const id = namespaced(server, name);
   const annotations = isObject(parsed['annotations']) ? parsed['annotations'] : {};
   return Object.freeze({ server, name, id, risk: classOf(id, name, annotations), digest: sha256(canonical), definition, inputSchema });
 }
-
-/** True when the tool may be shown on the aggregate endpoint and at `POST /tool`. */
-export const fitsAggregate = (tool: Tool): boolean => NAMESPACED.test(tool.id);
 
 /**
  * Parts the tools whose name stands alone from those whose name equals, or looks like, another of the same server: which of the
