@@ -9,11 +9,12 @@ import { type Compiled, compileSchema } from './compile.ts';
 import type { ValidateConfig } from './config.ts';
 import { judgeExactly } from './exact.ts';
 import { explain, explainNumber } from './explain.ts';
+import { createHeaderJudge } from './headers.ts';
 import { misshapen } from './other.ts';
 import { createWork, TooMuchWork } from './work.ts';
 
 export interface Validate {
-  /** Adds the judged arguments. Refuses with `validate.arguments`, `validate.number` and `validate.schema`. */
+  /** Adds the judged arguments. Refuses with `validate.arguments`, `validate.number`, `validate.schema` and `validate.header_mismatch`. */
   readonly stage: Stage<Authorized, Pick<Validated, 'input'>>;
   /** Compiles a tool's schema ahead of its first call; says why it cannot be used, or null. Never throws. */
   readonly prepare: (tool: Tool) => string | null;
@@ -25,6 +26,7 @@ const ARGUMENTS = '/arguments';
 /** The room that holds arguments against the tool's pinned schema. Changes nothing: the text that is judged is the text that is sent. */
 export function createValidate(config: ValidateConfig): Validate {
   const work = createWork();
+  const headersOf = createHeaderJudge();
   const exceptionFor = mostSpecific(config.tools);
   const compiled = { closed: new LRUCache<string, Compiled>({ max: config.max_compiled }), open: new LRUCache<string, Compiled>({ max: config.max_compiled }) };
 
@@ -52,6 +54,8 @@ export function createValidate(config: ValidateConfig): Validate {
   };
 
   const judgeTool = (tool: Tool, call: Authorized): Judged => {
+    const mismatch = headersOf(tool, call);
+    if (mismatch !== null) return { stop: mismatch };
     const value = argumentsOf(call);
     if (value === null) return { stop: { code: 'validate.arguments', tell: 'arguments: must be an object.' } };
     const refusal = safely(() => judge(schemaOf(tool), value, call));
