@@ -26,7 +26,7 @@ describe.each(LANGUAGES)('a server written with the %s SDK', (language) => {
   beforeAll(async () => {
     built = await builtServer(language);
     if ('missing' in built) return;
-    const { command } = built;
+    const { command, legacyPath } = built;
     const http = await startInterop(command);
     close = http.close;
     gateway = await launch({
@@ -35,8 +35,8 @@ describe.each(LANGUAGES)('a server written with the %s SDK', (language) => {
         dispatch: { servers: {
           [`${language}-stdio`]: { command, processes: 'per_caller' },
           [`${language}-stdio-legacy`]: { command, processes: 'per_caller', era: 'legacy' },
-          [`${language}-http`]: { url: http.url, allow_loopback: true },
-          [`${language}-http-legacy`]: { url: http.url, allow_loopback: true, era: 'legacy' },
+          [`${language}-http`]: { url: `${http.origin}/mcp`, allow_loopback: true },
+          [`${language}-http-legacy`]: { url: http.origin + legacyPath, allow_loopback: true, era: 'legacy' },
         } },
       },
       keys: { tester: [] },
@@ -60,9 +60,10 @@ describe.each(LANGUAGES)('a server written with the %s SDK', (language) => {
       needs(ctx);
       const post = (body: string): ReturnType<Launched['post']> => gateway.post('/tool', body, { 'x-api-key': key() });
       const server = `${language}-${way}`;
-      expect((await gateway.tool('tester', `${server}__add`, { a: 2, b: 40 })).text).toContain('"42"');
-      expect((await post(`{"tool":"${server}__echo","inputs":{"text":"ünïcödé ✓","number":${BIG}}}`)).text).toContain(`ünïcödé ✓|${BIG}`);
-      expect((await gateway.tool('tester', `${server}__fail`, {})).text).toContain('failed on purpose');
+      const said = async (reply: ReturnType<Launched['post']>): Promise<string> => textOf((await reply).body.result);
+      expect(await said(gateway.tool('tester', `${server}__add`, { a: 2, b: 40 }))).toBe('42');
+      expect(await said(post(`{"tool":"${server}__echo","inputs":{"text":"ünïcödé ✓","number":${BIG}}}`))).toBe(`ünïcödé ✓|${BIG}`);
+      expect(JSON.stringify((await gateway.tool('tester', `${server}__fail`, {})).body)).toContain('failed on purpose');
     });
 
     describe.each(Object.keys(CLIENTS))('%s', (name) => {

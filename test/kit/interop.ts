@@ -17,7 +17,7 @@ const CACHE = fileURLToPath(new URL('../../node_modules/.cache/sallyport-interop
 export const BUILD_MS = 480_000;
 
 /** The command that runs it over stdio; with a port added, over Streamable HTTP. Or why it cannot be built here: the test is skipped with that. */
-export type Built = { readonly command: readonly string[] } | { readonly missing: string };
+export type Built = { readonly command: readonly string[]; readonly legacyPath: string } | { readonly missing: string };
 
 interface Toolchain {
   readonly tool: string;
@@ -28,6 +28,8 @@ interface Toolchain {
   /** Needs nothing but what was fetched: when it fails, so does the test. */
   readonly build: readonly (readonly string[])[];
   readonly command: (folder: string) => readonly string[];
+  /** Where its HTTP server keeps the sessions of older revisions. */
+  readonly legacyPath: string;
 }
 const TOOLCHAINS: Readonly<Record<Language, Toolchain>> = {
   python: {
@@ -35,27 +37,30 @@ const TOOLCHAINS: Readonly<Record<Language, Toolchain>> = {
     fetch: [['python3', '-m', 'venv', 'venv'], ['venv/bin/python', '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', 'requirements.txt']],
     build: [['venv/bin/python', '-m', 'py_compile', 'server.py']],
     command: (folder) => [join(folder, 'venv/bin/python'), join(folder, 'server.py')],
+    legacyPath: '/mcp',
   },
   go: {
     tool: 'go', probe: ['version'],
     fetch: [['go', 'mod', 'download']],
     build: [['go', 'build', '-mod=readonly', '-buildvcs=false', '-o', 'server', '.']],
     command: (folder) => [join(folder, 'server')],
+    legacyPath: '/legacy',
   },
   rust: {
     tool: 'cargo', probe: ['--version'],
     fetch: [['cargo', 'fetch', '--quiet']],
     build: [['cargo', 'build', '--quiet', '--offline', '--target-dir', 'target']],
     command: (folder) => [join(folder, 'target/debug/interop')],
+    legacyPath: '/mcp',
   },
 };
 
 /** Builds the server of a language, once for each state of its sources. Throws when what was fetched does not build. */
 export async function builtServer(language: Language): Promise<Built> {
-  const { tool, probe, fetch, build, command } = TOOLCHAINS[language];
+  const { tool, probe, fetch, build, command, legacyPath } = TOOLCHAINS[language];
   const folder = join(CACHE, `${language}-${digestOf(join(SOURCES, language))}`);
   const done = join(folder, 'built');
-  if (existsSync(done)) return { command: command(folder) };
+  if (existsSync(done)) return { command: command(folder), legacyPath };
   const here = await run([tool, ...probe], '.', 30_000);
   if (here !== null) return { missing: `${tool} is not installed, or too old: ${here}` };
   rmSync(folder, { recursive: true, force: true });
@@ -70,7 +75,7 @@ export async function builtServer(language: Language): Promise<Built> {
     if (fault !== null) throw new Error(`${language}: ${step.join(' ')}: ${fault}`);
   }
   writeFileSync(done, '');
-  return { command: command(folder) };
+  return { command: command(folder), legacyPath };
 }
 
 function digestOf(folder: string): string {
@@ -92,7 +97,7 @@ function run([program = '', ...args]: readonly string[], cwd: string, timeout: n
 }
 
 /** Runs a built server over Streamable HTTP on loopback. */
-export async function startInterop(command: readonly string[]): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
+export async function startInterop(command: readonly string[]): Promise<{ readonly origin: string; readonly close: () => Promise<void> }> {
   const free = createServer().listen(0, '127.0.0.1');
   await once(free, 'listening');
   const { port } = free.address() as AddressInfo;
@@ -102,13 +107,13 @@ export async function startInterop(command: readonly string[]): Promise<{ readon
   const child: ChildProcess = spawn(program, [...args, String(port)], { stdio: ['ignore', 'ignore', 'pipe'], cwd: dirname(program) });
   let err = '';
   child.stderr?.on('data', (chunk: Buffer) => (err = (err + chunk.toString()).slice(-2_000)));
-  const url = `http://127.0.0.1:${port}/mcp`;
-  await until(`${program} serves ${url}: ${err}`, 30_000, async () => {
+  const origin = `http://127.0.0.1:${port}`;
+  await until(`${program} serves ${origin}`, 30_000, async () => {
     if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}: ${err}`);
-    return fetch(url, { method: 'DELETE' }).then(() => true, () => false);
+    return fetch(origin).then(() => true, () => false);
   });
   return {
-    url,
+    origin,
     close: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');

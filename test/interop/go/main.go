@@ -101,6 +101,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
-	log.Fatal(http.Serve(listener, handler))
+	// This SDK speaks 2026-07-28 where it keeps no sessions, and asks its clients of older revisions only where it does.
+	same := func(*http.Request) *mcp.Server { return server }
+	http.Handle("/mcp", mcp.NewStreamableHTTPHandler(same, &mcp.StreamableHTTPOptions{Stateless: true}))
+	http.Handle("/legacy", mcp.NewStreamableHTTPHandler(same, nil))
+	log.Fatal(http.Serve(listener, nil))
 }
