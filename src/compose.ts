@@ -70,7 +70,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const ended: ((session: Session) => void)[] = []; // dispatch and resolve need each other; the sessions come second
   const dispatch = createDispatch(config.dispatch, {
     egress, secret, clock, log, screen: inspect.screen, sealKey: ownKey(join(dataDir, 'keys', 'seal.key')),
-    stdio: (name, server) => createStdioUpstream(name, server, { spawn: sandbox.spawn, secret, clock, log, cwd: (server, given) => workingFolder(given === undefined ? join(dataDir, 'servers', server) : resolvePath(options.baseDir, given)) }),
+    stdio: (name, server) => createStdioUpstream(name, server, { spawn: sandbox.spawn, secret, clock, log, maxProcesses: config.dispatch.max_processes, cwd: (server, given) => workingFolder(given === undefined ? join(dataDir, 'servers', server) : resolvePath(options.baseDir, given)) }),
     visibleTools: (call) => resolve.catalog.tools(call.server).filter((tool) => mayCall(call.principal, tool)),
     mayUse: (principal, server, method, name) => {
       const decision = authorize.decide(principal, resolve.targetOf(server, method, name));

@@ -8,7 +8,8 @@ import { systemClock } from '../../lib/clock.ts';
 import { sandboxConfig } from '../../sandbox/config.ts';
 import { type Sandbox, createSandbox } from '../../sandbox/index.ts';
 import { createStdioUpstream, type StdioConfig } from './upstream.ts';
-import { requestLine } from './line.ts';
+import { NOBODY } from '../envelope.ts';
+import { requestLine } from '../pipe/line.ts';
 import { type RequestOptions, type Upstream, UpstreamFault } from '../upstream.ts';
 
 const root = new URL('../../..', import.meta.url).pathname;
@@ -25,8 +26,8 @@ function rig(command: readonly string[], config: Partial<StdioConfig> = {}, limi
   const logged: string[] = [];
   const log = (text: string, facts?: object): void => void logged.push(`${text} ${JSON.stringify(facts)}`);
   const box = createSandbox({ config: sandboxConfig.parse({ grace_ms: 300, ...limits }), clock: systemClock, env: process.env });
-  const upstream = createStdioUpstream('s', { command, env: {}, era: 'auto', ...config }, {
-    spawn: box.spawn, clock: systemClock, cwd: () => root, log,
+  const upstream = createStdioUpstream('s', { command, env: {}, era: 'auto', processes: 'shared', ...config }, {
+    spawn: box.spawn, clock: systemClock, cwd: () => root, log, maxProcesses: 16,
     secret: async (ref) => {
       if (ref === 'env:GOOD') return 'secret-value';
       throw new Error(`${ref} is not set`);
@@ -252,7 +253,7 @@ test('banners are ignored, a flood of them ends the server, the log stays small'
   await r.up();
   expect((await r.ask('x')).result).toBe('{"fine":1}');
   expect(await refusalOf(r.ask('flood'))).toMatchObject({ code: 'dispatch.crashed', note: expect.stringContaining('1000 lines') });
-  expect(r.logged.filter((l) => l.startsWith('a line on stdout')).length).toBeLessThanOrEqual(20);
+  expect(r.logged.filter((l) => l.startsWith('a line of the server')).length).toBeLessThanOrEqual(20);
 });
 
 test('a line over the cap ends the server, one over the call’s limit fails the call only', async () => {
@@ -288,7 +289,7 @@ test('results keep their text: big numbers, key order, spaces', async () => {
 });
 
 test('what is sent is what was judged: exact text, one line, no caller’s token or envelope', () => {
-  const line = (params: string, era: 'modern' | 'legacy' = 'legacy', progress = false): string => requestLine(7, 'tools/call', params, era, progress);
+  const line = (params: string, era: 'modern' | 'legacy' = 'legacy', progress = false): string => requestLine(7, 'tools/call', params, era, { ...NOBODY, progressToken: progress });
   expect(line('{"a":12345678901234567890}')).toBe('{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"a":12345678901234567890}}');
   expect(line('{"_meta":{"progressToken":"victim","traceparent":"t"},"a":1}')).toContain('"params":{"_meta":{"traceparent":"t"},"a":1}');
   expect(line('{"a":1,"\\u005fmeta":{"progress\\u0054oken":1,"x":2}}', 'legacy', true)).not.toContain('"progress\\u0054oken"');
