@@ -100,6 +100,7 @@ const ROWS = {
   'dispatch.translation': [200, 502, -32603, 'tool', false, 'The server and this client speak different protocol versions and this request cannot be carried between them.', 'See docs/limits.md.'],
   'dispatch.state': [200, 400, -32602, 'error', false, 'Unknown or expired cursor, request state or task id.', 'Normal after a while. Many of these for one caller: somebody tries ids that are not theirs.'],
   'dispatch.questions': [200, 429, -31029, 'tool', true, 'Too many of your calls wait for an answer of their user. Answer or cancel some first.', 'Raise dispatch.questions if the use is legitimate.'],
+  'dispatch.subscriptions': [200, 429, -31029, 'error', false, 'Too many resources are watched. End some of these subscriptions first.', 'A caller may watch 100 resources per session or stream and 1,000 in all; one server 1,000.'],
   'dispatch.unanswered': [200, 504, -32603, 'tool', false, `The server asked something and got no answer in time. ${CHECK}`, 'Raise dispatch.questions.ttl_ms if people need longer.'],
 
   'inspect.refused': [200, 502, -32603, 'tool', false, 'The call was executed, but its result is withheld: it carries text that looks like instructions to the model.', 'The record names the findings; see inspect.servers.'],

@@ -6,6 +6,7 @@ import { createHttpUpstream, type HttpUpstream } from './http/upstream.ts';
 import { createInFlight } from './in-flight.ts';
 import { createLink, type Link } from './http/link.ts';
 import { createLocal } from './local/lane.ts';
+import { tells } from './local/offer.ts';
 import { createMirror, forgetUpstream } from './mirror/lane.ts';
 import { createOwn } from './own/lane.ts';
 import type { DispatchDeps, Room } from './room.ts';
@@ -56,18 +57,25 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
     deps, inFlight: createInFlight(), streams: createStreams(deps.clock.now), sealed: createSealed(createSeal(deps.sealKey), deps.clock.now, config.state_ttl_ms),
     nudge: source.nudge, suspect: (server) => http.get(server)?.suspect(),
   };
+  for (const upstream of upstreams.values()) {
+    upstream.onChanged((change) => {
+      // Its tools are told of when the catalog has read them again; a new connection may have new lists.
+      for (const kind of ['prompts', 'resources'] as const) if ((change === kind || change === 'connected') && tells(upstream, kind)) room.streams.changed(kind, upstream.name);
+    });
+  }
   const lanes = { mirror: createMirror(links, room), own: createOwn(upstreams, room, config.max_answer_bytes), local: createLocal(upstreams, room) };
   deps.sessions.onEnd((session) => {
     room.streams.closeOf(session);
     const link = links.get(session.server ?? '');
-    if (link !== undefined) forgetUpstream(link, session).catch(() => undefined); // the server forgets it by itself
+    const cancelled = room.inFlight.cancelAll(session);
+    cancelled.then(() => (link === undefined ? undefined : forgetUpstream(link, session))).catch(() => undefined); // the server forgets it by itself
   });
 
   return {
     stage: { name: 'dispatch', run: (call) => lanes[call.target.lane](call) },
     source,
     timeoutMs: createTimeouts(config.timeouts),
-    toolsChanged: room.streams.toolsChanged,
+    toolsChanged: (server) => room.streams.changed('tools', server),
     health: () => Object.fromEntries([...upstreams].map(([name, upstream]) => [name, { ...upstream.state(), era: upstream.era() }])),
     start: () => upstreams.forEach((upstream) => upstream.start()),
     close: async () => {

@@ -86,19 +86,22 @@ describe('tools/list', () => {
   });
 });
 
+/** Of every server together: what any has, tasks never. */
+const ALL = { tools: { listChanged: true }, prompts: { listChanged: true }, resources: { subscribe: true }, logging: {} };
+
 describe('the handshake', () => {
-  test.each([['2025-11-25', '2025-11-25'], ['2025-06-18', '2025-06-18'], ['2025-03-26', '2025-03-26'], ['1999-01-01', '2025-11-25']])('asked for %s agrees on %s', async (asked, agreed) => {
+  test.each([['2025-11-25', '2025-11-25'], ['2025-06-18', '2025-06-18'], ['2025-03-26', '2025-03-26'], ['2024-11-05', '2024-11-05'], ['1999-01-01', '2025-11-25']])('asked for %s agrees on %s', async (asked, agreed) => {
     const { r } = room();
     const answer = await run(r, request('initialize', { protocolVersion: asked, capabilities: {} }));
-    expect(resultOf(answer)).toEqual({ protocolVersion: agreed, capabilities: { tools: { listChanged: true } }, serverInfo: { name: 'sallyport', title: 'Sallyport', version: '0.1.0' } });
+    expect(resultOf(answer)).toEqual({ protocolVersion: agreed, capabilities: ALL, serverInfo: { name: 'sallyport', title: 'Sallyport', version: '0.1.0' } });
     expect(answer.session).toMatchObject({ version: agreed, upstreamId: null });
     expect(r.sessions.has(answer.session?.id ?? '')).toBe(true);
   });
   test('of one server: its name, and of its capabilities what is carried', async () => {
     const { r } = room();
     const answer = await run(r, request('initialize', { protocolVersion: '2025-11-25' }), { server: 'files' });
-    expect(resultOf(answer)).toMatchObject({ capabilities: { tools: { listChanged: true }, prompts: {}, resources: {} }, serverInfo: { name: 'files' }, instructions: 'Read me.' });
-    expect(Object.keys(resultOf(answer)['capabilities'] as object)).toEqual(['tools', 'prompts', 'resources']);
+    expect(resultOf(answer)).toMatchObject({ capabilities: ALL, serverInfo: { name: 'files' }, instructions: 'Read me.' });
+    expect(Object.keys(resultOf(answer)['capabilities'] as object)).toEqual(['tools', 'prompts', 'resources', 'logging']);
   });
   test('the session that resolve prepared is the one that is kept', async () => {
     const { r } = room();
@@ -108,7 +111,7 @@ describe('the handshake', () => {
   test('server/discover', async () => {
     const { r } = room();
     expect(resultOf(await run(r, request('server/discover'), { era: 'modern' }))).toEqual({
-      resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: { listChanged: true } }, ttlMs: 0, cacheScope: 'private',
+      resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: ALL, ttlMs: 0, cacheScope: 'private',
       _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'sallyport', title: 'Sallyport', version: '0.1.0' } },
     });
   });
@@ -146,9 +149,9 @@ describe('streams', () => {
   });
   test('subscriptions/listen acknowledges what it can tell', async () => {
     const { r } = room();
-    const m = made(request('subscriptions/listen', { notifications: { toolsListChanged: true, promptsListChanged: true } }, 'sub'), { lane: 'local', server: null, era: 'modern', timeoutMs: null });
+    const m = made(request('subscriptions/listen', { notifications: { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true, taskIds: ['t'] } }, 'sub'), { lane: 'local', server: null, era: 'modern', timeoutMs: null });
     const done = r.dispatch.stage.run(m.call);
-    expect(m.events[0]).toContain('{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}');
+    expect(m.events[0]).toContain('{"notifications":{"toolsListChanged":true,"promptsListChanged":true},"_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}');
     r.dispatch.toolsChanged(null);
     expect(m.events[1]).toContain('notifications/tools/list_changed');
     await r.dispatch.close();

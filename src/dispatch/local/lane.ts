@@ -1,47 +1,53 @@
 import type { Journaled } from '../../call/call.ts';
-import type { Json, JsonObject } from '../../call/json.ts';
+import type { JsonObject } from '../../call/json.ts';
+import { LOG_LEVELS } from '../../call/session.ts';
 import { eventBlock } from '../../lib/sse.ts';
 import { bare, worded } from '../answer.ts';
-import { LEGACY, LEGACY_VERSIONS, MODERN, SELF } from '../envelope.ts';
-import { listen, stream } from './stream.ts';
+import { LEGACY, LEGACY_VERSIONS, MODERN } from '../envelope.ts';
+import { kindsOf, offerOf } from './offer.ts';
 import { openSession } from '../open-session.ts';
 import { go, stop, type Done, type Room } from '../room.ts';
+import { answer, error } from './say.ts';
+import { listen, stream } from './stream.ts';
+import { createSubscriptions } from './subscribe.ts';
 import { createToolList } from './tool-list.ts';
 import type { Upstream } from '../upstream.ts';
+import { createWatches } from './watches.ts';
 
-/** What the own lane carries to a server and so may be declared in its name. `logging` and `tasks` are not: their messages have no way back. */
-const CARRIED = ['prompts', 'resources', 'completions'] as const;
+/** Methods that one era has and the other has not (MCP 2026-07-28, changes): absent there, not answered out of courtesy. */
+const LEGACY_ONLY: ReadonlySet<string> = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
+const MODERN_ONLY: ReadonlySet<string> = new Set(['server/discover', 'subscriptions/listen']);
 
 /** The local lane: the gateway answers. */
 export function createLocal(upstreams: ReadonlyMap<string, Upstream>, room: Room): (call: Journaled) => Done | Promise<Done> {
   const toolList = createToolList(room.deps);
-  const infoOf = (call: Journaled): ReturnType<Upstream['info']> => (call.server === null ? null : (upstreams.get(call.server)?.info() ?? null));
+  const watches = createWatches(upstreams, room);
+  const subscriptions = createSubscriptions(room, watches);
 
   return (call) => {
     const { kind, method } = call.message;
     if (kind === 'stream') return stream(call, room);
     if (kind === 'end') return end(call, room);
     if (kind !== 'request') return hear(call, room);
+    if ((call.era === 'modern' ? LEGACY_ONLY : MODERN_ONLY).has(method)) return missing(call);
     switch (method) {
       case 'tools/list': return tools(call, toolList);
-      case 'ping':
-      case 'logging/setLevel': return answer(call, call.era === 'modern' ? { resultType: 'complete' } : {});
-      case 'initialize': return initialize(call, room, infoOf(call));
-      case 'server/discover': return answer(call, discovered(infoOf(call)));
-      case 'subscriptions/listen': return listen(call, room);
+      case 'ping': return answer(call, {});
+      case 'logging/setLevel': return setLevel(call);
+      case 'initialize': return initialize(call, room, upstreams);
+      case 'server/discover': return answer(call, discovered(call, room, upstreams));
+      case 'subscriptions/listen': return listen(call, room, kindsOf(call, upstreams), watches);
+      case 'resources/subscribe': return subscriptions.subscribe(call);
+      case 'resources/unsubscribe': return subscriptions.unsubscribe(call);
       case 'prompts/list': return answer(call, emptyList(call, 'prompts'));
       case 'resources/list': return answer(call, emptyList(call, 'resources'));
       case 'resources/templates/list': return answer(call, emptyList(call, 'resourceTemplates'));
-      default: return error(call, call.era === 'modern' ? 404 : 200, -32601, 'Method not found');
+      default: return missing(call);
     }
   };
 }
 
-const answer = (call: Journaled, value: JsonObject): Done => go(worded(call.message.rpcId, 200, 'result', JSON.stringify(value), value, call.session, 'done'));
-function error(call: Journaled, status: number, code: number, message: string): Done {
-  const value = { code, message };
-  return go(worded(call.message.rpcId, status, 'error', JSON.stringify(value), value, call.session, 'none'));
-}
+const missing = (call: Journaled): Done => error(call, call.era === 'modern' ? 404 : 200, -32601, 'Method not found');
 
 function tools(call: Journaled, toolList: ReturnType<typeof createToolList>): Done {
   // The list is one page, so no cursor was ever given out (MCP pagination: unknown cursors are invalid params).
@@ -53,30 +59,38 @@ function tools(call: Journaled, toolList: ReturnType<typeof createToolList>): Do
 
 const emptyList = (call: Journaled, member: string): JsonObject => ({ [member]: [], ...(call.era === 'modern' ? { resultType: 'complete', ttlMs: 0, cacheScope: 'private' } : {}) });
 
-function initialize(call: Journaled, room: Room, info: ReturnType<Upstream['info']>): Done {
+/** Which log messages the session wants; the lanes that carry them ask the session. */
+function setLevel(call: Journaled): Done {
+  const level = LOG_LEVELS.find((known) => known === call.message.params['level']);
+  if (level === undefined) return error(call, 200, -32602, 'Invalid params: `level` is not a log level.');
+  if (call.session !== null) call.session.logLevel = level;
+  return answer(call, {});
+}
+
+function initialize(call: Journaled, room: Room, upstreams: ReadonlyMap<string, Upstream>): Done {
   const { deps } = room;
+  const isChannel = call.session?.kind === 'channel';
   const wanted = call.message.params['protocolVersion'];
   const version = typeof wanted === 'string' && LEGACY_VERSIONS.includes(wanted) ? wanted : LEGACY;
   const session = openSession(call, version, null, deps.clock.now());
-  deps.sessions.admit(session);
-  const value: JsonObject = { protocolVersion: version, capabilities: capabilitiesOf(info), serverInfo: serverInfoOf(info), ...instructionsOf(info) };
+  if (!isChannel) deps.sessions.admit(session); // a channel is there from the moment its stream is open
+  const { capabilities, serverInfo, instructions } = offerOf(call, upstreams, room);
+  const value: JsonObject = { protocolVersion: version, capabilities, serverInfo, ...(instructions === null ? {} : { instructions }) };
   return go(worded(call.message.rpcId, 200, 'result', JSON.stringify(value), value, session, 'done'));
 }
 
-const discovered = (info: ReturnType<Upstream['info']>): JsonObject => ({
-  resultType: 'complete', supportedVersions: [MODERN], capabilities: capabilitiesOf(info), ...instructionsOf(info), ttlMs: 0, cacheScope: 'private',
-  _meta: { 'io.modelcontextprotocol/serverInfo': serverInfoOf(info) },
-});
-
-/** What the server can do and the gateway can carry; `tools` always, because the list is the gateway's own. */
-function capabilitiesOf(info: ReturnType<Upstream['info']>): JsonObject {
-  const carried: [string, Json][] = info === null ? [] : CARRIED.filter((name) => info.capabilities[name] !== undefined).map((name) => [name, {}]);
-  return { tools: { listChanged: true }, ...Object.fromEntries(carried) };
+function discovered(call: Journaled, room: Room, upstreams: ReadonlyMap<string, Upstream>): JsonObject {
+  const { capabilities, serverInfo, instructions } = offerOf(call, upstreams, room);
+  return {
+    resultType: 'complete', supportedVersions: [MODERN], capabilities, ...(instructions === null ? {} : { instructions }), ttlMs: 0, cacheScope: 'private',
+    _meta: { 'io.modelcontextprotocol/serverInfo': serverInfo },
+  };
 }
-const serverInfoOf = (info: ReturnType<Upstream['info']>): JsonObject => (info === null || typeof info.serverInfo['name'] !== 'string' ? { ...SELF } : info.serverInfo);
-const instructionsOf = (info: ReturnType<Upstream['info']>): JsonObject => (info?.instructions == null ? {} : { instructions: info.instructions });
 
-/** Notifications are heard; responses answer a question that was never asked here. */
+/**
+ * Notifications are heard and stay here: progress answers questions that are asked elsewhere, and a changed list of roots belongs to
+ * sessions the gateway itself has opened. Responses answer a question that was never asked here.
+ */
 function hear(call: Journaled, room: Room): Done {
   const id = call.message.params['requestId'];
   if (call.message.method === 'notifications/cancelled' && call.session !== null && (typeof id === 'string' || typeof id === 'number')) room.inFlight.cancel(call.session, id);

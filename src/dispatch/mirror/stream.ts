@@ -7,7 +7,7 @@ import { mayForwardAsk } from './asks.ts';
 import { Exchange, mediaType, type Broken, type Headers, type Sink } from '../http/exchange.ts';
 import type { Link } from '../http/link.ts';
 import { go, stop, type Done, type Room } from '../room.ts';
-import { HELLO, LEGACY_TOOLS_CHANGED, modernToolsChanged } from '../streams.ts';
+import { HELLO, LEGACY_CHANGES, modernChanges, type Wanted } from '../streams.ts';
 
 /** How long a server may take to open a stream, ms. */
 const OPEN_MS = 30_000;
@@ -15,6 +15,9 @@ const OPEN_MS = 30_000;
 const HAND_OVER_MS = 2_000;
 /** So many dropped messages of one exchange are logged. */
 const LOGGED_DROPS = 5;
+
+/** The one list that is the gateway's own here; of the others the server tells itself. */
+const TOOLS_ONLY: Wanted = { tools: LEGACY_CHANGES.tools };
 
 /** A mirrored stream without an end of its own: a legacy GET, or a modern `subscriptions/listen`. Ends when either side closes it. */
 export class MirrorStream implements Sink {
@@ -106,11 +109,11 @@ export class MirrorStream implements Sink {
     // The client waits for the head of its stream; a comment opens it before there is news.
     if (this.#call.message.kind !== 'stream') return;
     this.#send(HELLO);
-    if (!this.#over) this.#register(LEGACY_TOOLS_CHANGED);
+    if (!this.#over) this.#register(TOOLS_ONLY);
   }
 
-  #register(toolsChanged: Buffer | null): void {
-    this.#forget ??= this.#room.streams.add({ call: this.#call, send: (block) => this.#call.side.event(block), close: () => this.handleEvent(), toolsChanged });
+  #register(wanted: Wanted): void {
+    this.#forget ??= this.#room.streams.add({ call: this.#call, send: (block) => this.#call.side.event(block), close: () => this.handleEvent(), wanted });
   }
 
   #response(event: SseEvent, data: string, message: JsonObject): void {
@@ -132,7 +135,7 @@ export class MirrorStream implements Sink {
     const params = message['params'];
     const honoured = isObject(params) ? params['notifications'] : undefined;
     const wanted = isObject(honoured) && honoured['toolsListChanged'] === true;
-    this.#register(wanted ? modernToolsChanged(this.#call.message.rpcId) : null);
+    this.#register(wanted ? modernChanges(['tools'], this.#call.message.rpcId) : {});
   }
 
   #send(block: Buffer): void {
