@@ -66,6 +66,10 @@ export interface Received {
   readonly name: string | null;
   readonly sessionId: string | null;
   readonly lastEventId: string | null;
+  /** It opens, or came by, a 2024-11-05 HTTP+SSE channel: `sessionId` is then the channel's, and its answer goes out on the channel's stream. */
+  readonly channel?: true;
+  /** It came in a JSON-RPC batch, which only sessions of 2025-03-26 and older may send. */
+  readonly batched?: true;
   /** `Mcp-Param-*` and `Mcp-Name` headers, lower-case names, as received: mirrored to the server in the same era. */
   readonly mirrored: readonly (readonly [string, string])[];
   readonly presented: Presented;

@@ -41,6 +41,7 @@ function judgePost(route: Route, heads: Heads, config: ReceiveConfig): Refusal |
   if (!isJson(heads.contentType)) return { code: 'receive.content_type' };
   // An encoded body is a bomb to unpack, and other bytes to the next program than to us (CWE-409).
   if (heads.contentEncoding !== null && heads.contentEncoding.toLowerCase() !== 'identity') return { code: 'receive.content_type', note: 'an encoded body' };
+  // A 2024-11-05 client gets its answer elsewhere and says nothing about what it accepts here.
   if (route.to === 'mcp' && heads.accept !== USUAL_ACCEPT && !(accepts(heads.accept, 'application/json') && accepts(heads.accept, 'text/event-stream'))) return { code: 'receive.accept' };
   if (heads.contentLength !== null && Number(heads.contentLength) > config.max_bytes) return { code: 'receive.too_large' };
   return null;
@@ -54,4 +55,4 @@ function judgeBodyless(method: string, heads: Heads): Refusal | null {
 }
 
 /** What the Allow header of a 405 says (RFC 9110 section 15.5.6). */
-export const allowOf = (route: Route): string => (route.to === 'mcp' ? 'POST, GET, DELETE' : route.to === 'rest' ? 'POST' : 'GET');
+export const allowOf = (route: Route): string => (route.to === 'mcp' ? 'POST, GET, DELETE' : route.to === 'rest' || route.to === 'channel' ? 'POST' : 'GET');

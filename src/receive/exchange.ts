@@ -9,11 +9,11 @@ import { GaveUp } from './gave-up.ts';
 import { type BodyEnd, BodyReader } from './body.ts';
 import { type Asked, refusalMessage, refusalReply, type Reply, tell } from './respond.ts';
 import { aboutOf, restRefusal, restResult } from './rest.ts';
-import type { OpenStream } from './streams.ts';
+import { linger } from './linger.ts';
+import type { Refused } from './part.ts';
+import type { Channel, OpenStream } from './streams.ts';
 import type { Room } from './room.ts';
 
-/** How long a refused body may go on arriving before the connection is cut, and how much of it. */
-const LINGER_MS = 1_000;
 const NO_BLOCKS: Buffer[] = [];
 const NO_BYTES = Buffer.alloc(0);
 
@@ -54,6 +54,12 @@ export class Exchange implements Side, OpenStream {
   }
   readonly principal = (): Principal | null => this.known?.principal ?? null;
   readonly sessionId = (): string | null => (this.call?.message.kind === 'stream' ? (this.known?.session?.id ?? null) : null);
+  readonly channel = (): Channel | null => {
+    const { call } = this;
+    const { session, principal } = this.known ?? {};
+    if (call === null || call.message.kind !== 'stream' || session?.kind !== 'channel' || principal === undefined) return null;
+    return { id: session.id, server: call.server, principalId: principal.id, version: () => session.version, signal: this.signal, write: this.write };
+  };
   get resumes(): boolean {
     return this.call?.lastEventId != null;
   }
@@ -99,7 +105,7 @@ export class Exchange implements Side, OpenStream {
   };
 
   readonly write = (block: Buffer): boolean => {
-    if (this.isGone || !this.isSse) return false;
+    if (this.isGone || !this.isSse || this.res.writableEnded) return false;
     this.writtenAt = this.room.deps.clock.monotonic();
     this.res.write(block);
     // A reader that does not read would have us keep everything for it (CWE-770, slow read).
@@ -126,6 +132,28 @@ export class Exchange implements Side, OpenStream {
     this.res.end();
   };
 
+  /** Begins the event stream that carries the answers of several calls; `lead` is one of them, for its credential and session. */
+  openFor(lead: Known | null): void {
+    if (this.isGone || this.isSse) return;
+    this.call = lead;
+    this.openStream(200, null);
+  }
+  endStream(): void {
+    this.room.streams.delete(this);
+    if (!this.isGone) this.res.end();
+  }
+  /** Taken; what there is to say is said elsewhere. Only the first of `accept` and `reply` counts. */
+  accept(): void {
+    if (this.isGone || this.res.headersSent) return;
+    this.sendHead(202, NOTHING, null, 0);
+    this.res.end();
+  }
+  /** A refusal that the corridor has recorded, as the whole HTTP answer. */
+  reply({ asked, refusal }: Refused): void {
+    if (this.isGone || this.res.headersSent) return;
+    this.send(refusalReply(asked, refusal, this.room.config.resource_metadata_url));
+  }
+
   /** A refusal before the corridor: recorded first (no record, no answer), then told. */
   async refuse(refusal: Refusal, asked: Partial<Asked> = {}, data?: Json, more: readonly string[] = []): Promise<void> {
     const { deps, config } = this.room;
@@ -148,6 +176,7 @@ export class Exchange implements Side, OpenStream {
     const call = this.call;
     if (call === null) return;
     this.room.streams.delete(this);
+    if (call.channel === true) this.signal.abort(); // what runs in the channel has lost it
     if (this.isCounted) this.room.load.inFlight--;
     this.room.ended();
     if (call.door === 'rest') this.finishRest(call, outcome);
@@ -202,7 +231,7 @@ export class Exchange implements Side, OpenStream {
   }
 
   /** The answer's own stream has ended: legacy clients come back for it with a GET (MCP 2025-11-25 "Resumability"). */
-  private handOver(block: Buffer): void {
+  handOver(block: Buffer): void {
     const session = this.known?.session ?? null;
     if (session === null || this.isCut || !this.isSse || this.isStream || this.call?.era !== 'legacy') return;
     this.room.streams.deliver(session.id, block);
@@ -226,7 +255,7 @@ export class Exchange implements Side, OpenStream {
   private send(reply: Reply): void {
     this.sendHead(reply.status, reply.headers, null, reply.body.length);
     if (this.res.shouldKeepAlive || this.res.req.complete) this.res.end(reply.body);
-    else this.linger(reply.body);
+    else linger(this.res, reply.body, this.room.config.max_bytes);
   }
 
   /** The fixed list: nothing of a server's or a client's headers is ever copied here (CWE-113, CWE-200). */
@@ -237,26 +266,6 @@ export class Exchange implements Side, OpenStream {
     if (this.extra.length > 0) out.push(...this.extra);
     if (this.room.load.isDraining) this.res.shouldKeepAlive = false;
     this.res.writeHead(status, out);
-  }
-
-  /**
-   * The answer to a body that is still arriving. Closing at once would reset the connection and the client would never read why;
-   * so the answer goes out whole, a little more is read and dropped, then the connection ends.
-   */
-  private linger(body: Buffer): void {
-    const req: IncomingMessage = this.res.req;
-    this.res.write(body);
-    const end = (): void => {
-      clearTimeout(timer);
-      this.res.end();
-    };
-    const timer = setTimeout(() => req.destroy(), LINGER_MS);
-    let dropped = 0;
-    req.removeAllListeners('data').on('data', (chunk: Buffer) => {
-      dropped += chunk.length;
-      if (dropped > this.room.config.max_bytes) req.destroy();
-    });
-    req.once('end', end).once('close', end).resume();
   }
 }
 

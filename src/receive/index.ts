@@ -1,7 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { CallId, Message, Received } from '../call/call.ts';
-import type { Json } from '../call/json.ts';
+import type { CallId, Message } from '../call/call.ts';
 import { newId } from '../lib/ids.ts';
 import { allowOf, judgeArrival, judgeLoad } from './arrive.ts';
 import { listenFault, type ReceiveConfig } from './config.ts';
@@ -9,9 +8,10 @@ import { corsHeaders, isPreflight, preflight } from './cors.ts';
 import { Exchange } from './exchange.ts';
 import { type Heads, readHeaders } from './headers.ts';
 import { probe } from './health.ts';
-import { LEGACY_VERSIONS, spokenOf, UNSAID_VERSION } from './ladder.ts';
-import { isObject, readMessage } from './message.ts';
+import { CHANNEL_VERSION, LEGACY_VERSIONS, UNSAID_VERSION } from './ladder.ts';
+import { channelMessage, mcpMessage } from './messages.ts';
 import { createOriginGuard } from './origin.ts';
+import { type Arrival, received } from './received.ts';
 import { readToolCall, REST_VERSION } from './rest.ts';
 import type { ReceiveDeps, Room } from './room.ts';
 import { routeOf } from './route.ts';
@@ -64,6 +64,7 @@ export function createReceive(config: ReceiveConfig, deps: ReceiveDeps): Receive
           };
         });
       }
+      room.streams.closeChannels();
       server?.closeAllConnections();
     },
     closeStreams: (principalId) => room.streams.closeOf(principalId),
@@ -89,7 +90,7 @@ function arrive(room: Room, req: IncomingMessage, res: ServerResponse, expects: 
   const heads = readHeaders(req.rawHeaders);
   const method = req.method ?? '';
   if (route.to === 'health' || route.to === 'ready') return probe(room, route.to, method, heads, res);
-  const exchange = new Exchange(room, res, newId() as CallId, route.to === 'rest' ? 'rest' : 'mcp', route.to === 'mcp' ? route.server : null); // the mint of call ids
+  const exchange = new Exchange(room, res, newId() as CallId, route.to === 'rest' ? 'rest' : 'mcp', route.to === 'mcp' || route.to === 'channel' ? route.server : null); // the mint of call ids
   res.on('close', exchange.gone);
   if (guard.isListed(heads.origin)) {
     if (guard.hostAllowed(heads.host) && isPreflight(method, heads)) return preflight(res, heads);
@@ -101,7 +102,8 @@ function arrive(room: Room, req: IncomingMessage, res: ServerResponse, expects: 
     if (expects !== null || hasUnreadBody(heads)) res.shouldKeepAlive = false;
     return void exchange.refuse(refusal, undefined, undefined, refusal.code === 'receive.method' ? ['allow', allowOf(route)] : []);
   }
-  if (method !== 'POST') return openOrEnd(exchange, method, heads, req);
+  const arrival: Arrival = { exchange, heads, req };
+  if (method !== 'POST') return openOrEnd(arrival, method);
   if (expects === 'continue') res.writeContinue();
   exchange.read(req, heads.contentLength === null ? (heads.transferEncoding === null ? 0 : -1) : Number(heads.contentLength), (end) => {
     if (typeof end === 'string') {
@@ -110,33 +112,31 @@ function arrive(room: Room, req: IncomingMessage, res: ServerResponse, expects: 
     }
     const full = judgeLoad(load, config);
     if (full !== null) return void exchange.refuse(full);
-    if (route.to === 'rest') toolCall(room, exchange, end, heads, req);
-    else mcpMessage(room, exchange, end, heads, req);
+    if (route.to === 'rest') toolCall(room, arrival, end);
+    else if (route.to === 'channel') channelMessage(room, arrival, end, route.id, route.server);
+    else mcpMessage(room, arrival, end);
   });
 }
 
 /** More than fits into the socket's own buffers: reading it to the end only to drop it would be work for a stranger. */
 const hasUnreadBody = (heads: Heads): boolean => heads.transferEncoding !== null || Number(heads.contentLength ?? 0) > 65_536;
 
-function mcpMessage(room: Room, exchange: Exchange, bytes: Buffer, heads: Heads, req: IncomingMessage): void {
-  const read = readMessage(bytes, { maxDepth: room.config.max_depth, maxKeys: room.config.max_keys });
-  if ('refusal' in read) return void exchange.refuse(read.refusal, { rpcId: read.rpcId });
-  const { message } = read;
-  const spoken = spokenOf(message, heads);
-  if ('refusal' in spoken) return void exchange.refuse(spoken.refusal, { rpcId: message.kind === 'request' ? message.rpcId : null }, spoken.data);
-  exchange.run(received(exchange, message, heads, req, spoken.era, spoken.version));
-}
-
-function toolCall(room: Room, exchange: Exchange, bytes: Buffer, heads: Heads, req: IncomingMessage): void {
+function toolCall(room: Room, arrival: Arrival, bytes: Buffer): void {
+  const { exchange } = arrival;
   const read = readToolCall(bytes, { maxDepth: room.config.max_depth, maxKeys: room.config.max_keys }, exchange.id);
   if ('refusal' in read) return void exchange.refuse(read.refusal);
-  exchange.run(received(exchange, read.message, heads, req, 'modern', REST_VERSION));
+  exchange.run(received(arrival, read.message, 'modern', REST_VERSION));
 }
 
 const NOTHING = Buffer.alloc(0);
-/** GET opens a stream, DELETE ends a session: acts of the legacy eras only (MCP 2026-07-28: POST is the one method). */
-function openOrEnd(exchange: Exchange, method: string, heads: Heads, req: IncomingMessage): void {
-  const version = heads.version ?? UNSAID_VERSION;
+/**
+ * GET opens a stream, DELETE ends a session: acts of the legacy eras only (MCP 2026-07-28: POST is the one method). A GET that names
+ * neither a session nor a later revision is how a 2024-11-05 client begins; a later client that lacks its session id is told so.
+ */
+function openOrEnd(arrival: Arrival, method: string): void {
+  const { exchange, heads } = arrival;
+  const isChannel = method === 'GET' && heads.sessionId === null && heads.lastEventId === null && (heads.version ?? CHANNEL_VERSION) === CHANNEL_VERSION;
+  const version = heads.version ?? (isChannel ? CHANNEL_VERSION : UNSAID_VERSION);
   if (!LEGACY_VERSIONS.includes(version as never)) {
     return void exchange.refuse({ code: 'receive.method', note: `${method} with another version header` }, undefined, undefined, ['allow', 'POST']);
   }
@@ -144,48 +144,6 @@ function openOrEnd(exchange: Exchange, method: string, heads: Heads, req: Incomi
     kind: method === 'GET' ? 'stream' : 'end', method: method === 'GET' ? '$stream' : '$end',
     rpcId: null, params: {}, bytes: NOTHING, text: '', argumentsText: '{}', inexact: [],
   };
-  exchange.run(received(exchange, message, heads, req, 'legacy', version));
+  const call = received(arrival, message, 'legacy', version);
+  exchange.run(isChannel ? { ...call, channel: true } : call);
 }
-
-function received(exchange: Exchange, message: Message, heads: Heads, req: IncomingMessage, era: Received['era'], version: string): Received {
-  const isLegacy = era === 'legacy';
-  return {
-    id: exchange.id,
-    receivedAt: exchange.receivedAt,
-    door: exchange.door,
-    server: exchange.server,
-    era,
-    version,
-    message,
-    name: nameOf(message),
-    // A modern client has no session; what it sends under that name is ignored (MCP 2026-07-28 Streamable HTTP).
-    sessionId: isLegacy ? heads.sessionId : null,
-    lastEventId: isLegacy ? heads.lastEventId : null,
-    mirrored: heads.mirrored,
-    presented: { authorization: heads.authorization, apiKey: heads.apiKey, remoteAddress: req.socket.remoteAddress ?? '' },
-    modelRequestId: modelRequestIdOf(message, heads),
-    signal: exchange.signal,
-    side: exchange,
-  };
-}
-
-function nameOf(message: Message): string | null {
-  const { method, params } = message;
-  if (method === 'tools/call' || method === 'prompts/get') return textOf(params['name']);
-  if (method === 'completion/complete') return nameOfRef(params['ref']);
-  return method.startsWith('resources/') ? textOf(params['uri']) : null;
-}
-/** What a completion is asked for (MCP completion): a prompt by its name, a resource or template by its URI. */
-function nameOfRef(ref: Json | undefined): string | null {
-  if (!isObject(ref)) return null;
-  return ref['type'] === 'ref/prompt' ? textOf(ref['name']) : ref['type'] === 'ref/resource' ? textOf(ref['uri']) : null;
-}
-const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-
-/** An assertion of the client, of bounded length; where it is not one line of plain text it is nothing. */
-function modelRequestIdOf(message: Message, heads: Heads): string | null {
-  const meta = message.params['_meta'];
-  const said = (isObject(meta) ? textOf(meta['sallyport/modelRequestId']) : null) ?? heads.modelRequestId;
-  return said !== null && /^[\x21-\x7e]{1,256}$/.test(said) ? said : null;
-}
-

@@ -5,7 +5,7 @@ import type { Refusal } from '../call/refusal.ts';
 import { foldKey, parseStrict, type Strict, type StrictFault } from '../lib/strict-json.ts';
 
 /** What a body proved to be: a message, or why not. The id is given even then, when it could be read: the client waits for it. */
-export type Read = { readonly message: Message } | { readonly refusal: Refusal; readonly rpcId: string | number | null };
+export type Read = { readonly message: Message } | { readonly refusal: Refusal; readonly rpcId: string | number | null; readonly isBatch?: true };
 export interface BodyLimits {
   readonly maxDepth: number;
   readonly maxKeys: number;
@@ -24,13 +24,13 @@ export function readJson(bytes: Buffer, limits: BodyLimits): { readonly text: st
   return strict.ok ? { text, strict } : { refusal: { code: CODES[strict.fault], note: `at byte ${strict.at}` } };
 }
 
-/** Bytes to one JSON-RPC message as MCP has it (no batches, no null ids), or why not. */
+/** Bytes to one JSON-RPC message as MCP has it (no null ids), or why not; a batch is refused as one, and may be read by `readBatch` then. */
 export function readMessage(bytes: Buffer, limits: BodyLimits): Read {
   const json = readJson(bytes, limits);
   if ('refusal' in json) return { refusal: json.refusal, rpcId: null };
   const { text, strict } = json;
   const body = strict.value;
-  if (!isObject(body)) return refuse(null, Array.isArray(body) ? 'a batch' : 'not an object');
+  if (!isObject(body)) return Array.isArray(body) ? A_BATCH : refuse(null, 'not an object');
   const id = body['id'];
   const rpcId = typeof id === 'string' || (typeof id === 'number' && Number.isSafeInteger(id)) ? id : null;
   const wrong = strayKey(body, TOP) ?? shapeFault(body, rpcId) ?? (strict.inexact.some((n) => n.pointer === '/id') ? 'id is not exact' : null);
@@ -56,6 +56,7 @@ export function readMessage(bytes: Buffer, limits: BodyLimits): Read {
 }
 const NO_PARAMS: JsonObject = Object.freeze({});
 const NONE: Message['inexact'] = Object.freeze([]);
+const A_BATCH: Read = { refusal: { code: 'receive.message', note: 'a batch' }, rpcId: null, isBatch: true };
 const refuse = (rpcId: string | number | null, note: string): Read => ({ refusal: { code: 'receive.message', note }, rpcId });
 
 export const isObject = (value: Json | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);

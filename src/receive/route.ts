@@ -1,6 +1,8 @@
 /** The doors of the gateway. */
 export type Route =
   | { readonly to: 'mcp'; readonly server: string | null }
+  /** Where the messages of a 2024-11-05 channel are sent to. `id` finds the channel and proves nothing. */
+  | { readonly to: 'channel'; readonly server: string | null; readonly id: string }
   | { readonly to: 'rest' | 'health' | 'ready' }
   | { readonly to: 'nowhere'; readonly why: 'path' | 'query' };
 
@@ -11,6 +13,8 @@ const READY: Route = { to: 'ready' };
 const UNKNOWN: Route = { to: 'nowhere', why: 'path' };
 const QUERY: Route = { to: 'nowhere', why: 'query' };
 const SERVER = /^\/s\/([A-Za-z0-9][A-Za-z0-9._-]{0,63})\/mcp$/;
+/** Ends in a session's id: 256 bits, base64url. */
+const CHANNEL = /^(?:\/s\/([A-Za-z0-9][A-Za-z0-9._-]{0,63}))?\/sse\/([A-Za-z0-9_-]{43})$/;
 
 /**
  * Compares the request target exactly: no decoding, no dots, no second spelling of any path, so that no two programs can see two
@@ -24,6 +28,8 @@ export function routeOf(target: string): Route {
   if (target === '/ready') return READY;
   const server = SERVER.exec(target)?.[1];
   if (server !== undefined) return { to: 'mcp', server };
+  const channel = CHANNEL.exec(target);
+  if (channel?.[2] !== undefined) return { to: 'channel', server: channel[1] ?? null, id: channel[2] };
   const query = target.indexOf('?');
   return query > 0 && routeOf(target.slice(0, query)).to !== 'nowhere' ? QUERY : UNKNOWN;
 }

@@ -1,3 +1,4 @@
+import type { GivenUp } from '../call/call.ts';
 import type { Principal } from '../call/principal.ts';
 import type { Clock } from '../lib/clock.ts';
 
@@ -6,6 +7,8 @@ export interface OpenStream {
   readonly principal: () => Principal | null;
   /** The session a GET stream belongs to, once resolve/ has found it to be the caller's own; null for other streams. */
   readonly sessionId: () => string | null;
+  /** The 2024-11-05 channel it is, once dispatch/ has opened it; null for other streams. */
+  readonly channel: () => Channel | null;
   readonly resumes: boolean;
   /** ms of the monotonic clock. */
   readonly lastWriteAt: () => number;
@@ -14,6 +17,20 @@ export interface OpenStream {
   readonly isStream: boolean;
   /** Ends it at once and stops the work behind it. */
   readonly cut: () => void;
+}
+
+/** A 2024-11-05 client's one stream, as those who answer on it see it. */
+export interface Channel {
+  readonly id: string;
+  /** The endpoint it was opened on. */
+  readonly server: string | null;
+  readonly principalId: string;
+  /** What `initialize` agreed on, or nothing yet: 2024-11-05. */
+  readonly version: () => string;
+  /** Aborted when it is no more: what runs in it has nobody left to answer to. */
+  readonly signal: GivenUp;
+  /** False: the reader is gone or too slow. */
+  readonly write: (block: Buffer) => boolean;
 }
 
 const TICK_MS = 1000;
@@ -29,6 +46,7 @@ const KEEP_ALIVE = Buffer.from(':\n\n');
  */
 export class StreamRegistry {
   private readonly open = new Set<OpenStream>();
+  private readonly channels = new Map<string, Channel>();
   private readonly held = new Map<string, { readonly block: Buffer; readonly until: number }[]>();
   private heldBytes = 0;
   private timer: NodeJS.Timeout | null = null;
@@ -45,6 +63,8 @@ export class StreamRegistry {
   add(stream: OpenStream): void {
     this.open.add(stream);
     this.wake();
+    const channel = stream.channel();
+    if (channel !== null) this.channels.set(channel.id, channel);
     const session = stream.sessionId();
     if (session === null || !stream.resumes) return;
     const waiting = this.held.get(session) ?? [];
@@ -52,7 +72,15 @@ export class StreamRegistry {
   }
 
   delete(stream: OpenStream): void {
-    this.open.delete(stream);
+    if (!this.open.delete(stream)) return;
+    const channel = stream.channel();
+    if (channel !== null) this.channels.delete(channel.id);
+  }
+
+  /** The open channel of that id on that endpoint; says nothing about whose it is. */
+  channel(id: string, server: string | null): Channel | null {
+    const channel = this.channels.get(id);
+    return channel !== undefined && channel.server === server ? channel : null;
   }
 
   get size(): number {
@@ -77,11 +105,16 @@ export class StreamRegistry {
     for (const stream of this.open) if (stream.principal()?.id === principalId) stream.cut();
   }
 
-  /** The gateway stops: what would stay open for ever ends, answers under way may still be finished. */
+  /** The gateway stops: what would stay open for ever ends, answers under way may still be finished; those of a channel need its stream. */
   closeOpenEnded(): void {
-    for (const stream of this.open) if (stream.isStream) stream.cut();
+    for (const stream of this.open) if (stream.isStream && stream.channel() === null) stream.cut();
     this.held.clear();
     this.heldBytes = 0;
+  }
+
+  /** The last to be closed when the gateway stops. */
+  closeChannels(): void {
+    for (const stream of this.open) if (stream.channel() !== null) stream.cut();
   }
 
   private wake(): void {

@@ -1,5 +1,4 @@
 import type { Authenticated, Resolved } from '../call/call.ts';
-import type { Session } from '../call/session.ts';
 import type { Stage, Verdict } from '../call/stage.ts';
 import type { Risk, Target } from '../call/target.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -8,6 +7,7 @@ import { type Catalog, type CatalogSource, createCatalog, type ServerFacts } fro
 import type { ResolveConfig } from './config.ts';
 import { createMethodTargets } from './method-targets.ts';
 import { METHODS, UNKNOWN } from './methods.ts';
+import { sessionFor } from './session-for.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 
 export type { Catalog, CatalogSource, ServerFacts } from './catalog.ts';
@@ -82,31 +82,4 @@ export function createResolve(config: ResolveConfig, deps: ResolveDeps): Resolve
       catalog.close();
     },
   };
-}
-
-type NoSession = { readonly stop: { readonly code: 'receive.session_required' | 'resolve.unknown_session' | 'receive.message'; readonly note?: string } };
-const UNKNOWN: NoSession = { stop: { code: 'resolve.unknown_session' } };
-/** The revisions whose sessions may send batches: 2025-06-18 took them out of the standard. */
-const BATCHING: ReadonlySet<string> = new Set(['2024-11-05', '2025-03-26']);
-
-/** The session of a call: null where the era or the door has none, a fresh one for `initialize` or a new channel, else the one it names. */
-function sessionFor(call: Authenticated, sessions: Sessions): Session | null | NoSession {
-  if (call.era === 'modern' || call.door === 'rest') return null;
-  if (call.channel === true) return channelFor(call, sessions);
-  // A request only: a notification of that name would otherwise slip past the check below.
-  if (call.message.kind === 'request' && call.message.method === 'initialize') return sessions.open(call.principal, call.server, call.version);
-  if (call.sessionId === null) return { stop: { code: 'receive.session_required' } };
-  return judgeBatch(call, sessions.claim(call.sessionId, call.principal.id, call.server));
-}
-
-/** A GET opens the channel; everything else, `initialize` too, belongs to one that is open. */
-function channelFor(call: Authenticated, sessions: Sessions): Session | NoSession {
-  if (call.message.kind === 'stream') return sessions.open(call.principal, call.server, call.version, 'channel');
-  return judgeBatch(call, call.sessionId === null ? undefined : sessions.claim(call.sessionId, call.principal.id, call.server, 'channel'));
-}
-
-/** What may come in a batch hangs on the session, not on what a header says: whoever reads single messages only must not be passed by. */
-function judgeBatch(call: Authenticated, session: Session | undefined): Session | NoSession {
-  if (session === undefined) return UNKNOWN;
-  return call.batched === true && !BATCHING.has(session.version) ? { stop: { code: 'receive.message', note: `a batch in a session of ${session.version}` } } : session;
 }
