@@ -34,6 +34,11 @@ export interface Link {
   /** How many streams of clients are open. */
   streaming: number;
   readonly maxStreams: number;
+  /** How many requests wait for what their server asked, each with its connection. */
+  asking: number;
+  readonly maxAsking: number;
+  /** After how long the server is asked again which era it speaks, ms. */
+  readonly eraRefreshMs: number;
 }
 
 export function createLink(name: string, config: ServerConfig & { readonly url: string }, room: DispatchConfig, deps: { readonly egress: Egress; readonly secret: (ref: string) => Promise<string>; readonly monotonic: () => number }): Link {
@@ -47,6 +52,9 @@ export function createLink(name: string, config: ServerConfig & { readonly url: 
     credential: createCredential(config.headers, deps.secret, deps.monotonic),
     streaming: 0,
     maxStreams: room.max_streams,
+    asking: 0,
+    maxAsking: Math.ceil(room.connections / 2),
+    eraRefreshMs: room.era_refresh_ms,
   };
 }
 

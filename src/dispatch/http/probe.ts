@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../call/json.ts';
 import { isObject, refusalOfStatus } from '../answer.ts';
-import { INITIALIZED, INITIALIZE_PARAMS, LEGACY_VERSIONS, MODERN, requestText } from '../envelope.ts';
+import { INITIALIZED, initializeParams, LEGACY_VERSIONS, MODERN, NOBODY, requestText } from '../envelope.ts';
 import type { Link } from './link.ts';
 import { talk, type Saying, type Told } from './talk.ts';
 import { UpstreamFault, type UpstreamInfo } from '../upstream.ts';
@@ -14,8 +14,19 @@ export interface UpSession {
 }
 export type Found = { readonly era: 'modern'; readonly info: Info } | { readonly era: 'legacy'; readonly info: Info; readonly session: UpSession };
 
+/**
+ * `initialize` was answered 400, 404 or 405, and not in JSON-RPC: there is no Streamable HTTP here, but there may be a 2024-11-05
+ * HTTP+SSE server (MCP 2026-07-28 transports, backwards compatibility).
+ */
+export class NoStreamableHttp extends UpstreamFault {
+  constructor(status: number) {
+    super({ code: 'dispatch.upstream', note: `initialize: status ${status}`, effect: 'none' });
+  }
+}
+const NO_ENDPOINT: ReadonlySet<number> = new Set([400, 404, 405]);
+
 const HANDSHAKE_MS = 15_000;
-const quiet = { signal: null, timeoutMs: HANDSHAKE_MS, onMessage: () => false, onGiveUp: () => undefined } as const;
+const quiet = { signal: null, timeoutMs: HANDSHAKE_MS, onNotification: () => false, onGiveUp: () => undefined, legacy: null } as const;
 
 /**
  * Finds out which era a server speaks: modern first, `initialize` when the answer is not a modern one (MCP 2026-07-28 versioning).
@@ -27,7 +38,7 @@ export async function probe(link: Link, pin: 'auto' | 'modern' | 'legacy', nextI
     if (found !== null) return found;
     if (pin === 'modern') throw new UpstreamFault({ code: 'dispatch.translation', note: `the server does not speak ${MODERN}`, effect: 'none' });
   }
-  const { session, info } = await initialize(link, nextId(), monotonic);
+  const { session, info } = await initialize(link, nextId(), '{}', monotonic);
   return { era: 'legacy', info, session };
 }
 
@@ -35,10 +46,11 @@ async function discover(link: Link, id: number, monotonic: () => number): Promis
   const saying: Saying = {
     ...quiet, id, maxBytes: link.maxBytes,
     headers: ['mcp-protocol-version', MODERN, 'mcp-method', 'server/discover'],
-    body: requestText(id, 'server/discover', '{}', 'modern', false),
+    body: requestText(id, 'server/discover', '{}', 'modern', NOBODY),
   };
   const told = await talk(link, saying, monotonic);
-  if (told.status >= 500) throw new UpstreamFault({ ...refusalOfStatus(told.status), effect: 'none' });
+  // Nor do "too many requests" and "too slow" say anything about the era.
+  if (told.status >= 500 || told.status === 408 || told.status === 429) throw new UpstreamFault({ ...refusalOfStatus(told.status), effect: 'none' });
   const result = told.message?.['result'];
   const error = told.message?.['error'];
   if (isObject(error) && error['code'] === -32022) refuseNewer(error);
@@ -56,9 +68,10 @@ function refuseNewer(error: JsonObject): void {
   throw new UpstreamFault({ code: 'dispatch.translation', note: 'the server speaks only revisions that this release does not know', effect: 'none' });
 }
 
-/** Opens a legacy session. */
-export async function initialize(link: Link, id: number, monotonic: () => number): Promise<{ readonly session: UpSession; readonly info: Info }> {
-  const told = await talk(link, { ...quiet, id, maxBytes: link.maxBytes, headers: [], body: requestText(id, 'initialize', INITIALIZE_PARAMS, 'legacy', false) }, monotonic);
+/** Opens a legacy session that declares exactly these client capabilities. */
+export async function initialize(link: Link, id: number, capabilities: string, monotonic: () => number): Promise<{ readonly session: UpSession; readonly info: Info }> {
+  const told = await talk(link, { ...quiet, id, maxBytes: link.maxBytes, headers: [], body: requestText(id, 'initialize', initializeParams(capabilities), 'legacy', NOBODY) }, monotonic);
+  if (told.message === null && NO_ENDPOINT.has(told.status)) throw new NoStreamableHttp(told.status);
   const result = told.message?.['result'];
   if (!isObject(result)) throw new UpstreamFault({ ...refusalOfStatus(told.status), note: noteOf(told), effect: 'none' });
   const version = result['protocolVersion'];

@@ -3,8 +3,10 @@ import type { JsonObject } from '../../call/json.ts';
 import type { Refusal } from '../../call/refusal.ts';
 import type { SseEvent } from '../../lib/sse.ts';
 import { parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from '../answer.ts';
+import { Asked, type Askable } from '../asked.ts';
 import { Exchange, mediaType, single, type Broken, type Headers, type Sink } from './exchange.ts';
 import type { Link } from './link.ts';
+import { Resumption } from './resumption.ts';
 import { UpstreamFault } from '../upstream.ts';
 
 /** A message the gateway sends to a server in its own name. */
@@ -17,10 +19,20 @@ export interface Saying {
   readonly signal: GivenUp | null;
   readonly timeoutMs: number;
   readonly maxBytes: number;
-  /** Requests and notifications of the server on this stream. True: progress, the time-out starts again. */
-  readonly onMessage: (message: JsonObject, text: string) => boolean;
+  /** Notifications of the server on this stream. True: progress, the time-out starts again. */
+  readonly onNotification: (message: JsonObject, text: string) => boolean;
   /** The caller gave up, or the time is over: tell the server before the line is cut. */
   readonly onGiveUp: () => void;
+  /** What belongs to a legacy session; null: the server may ask nothing on this stream, and it cannot be taken up again. */
+  readonly legacy: LegacySaying | null;
+}
+export interface LegacySaying {
+  /** Who answers requests of the server on this stream. */
+  readonly askable: Askable;
+  /** Sends the server the text of a response. Never throws. */
+  readonly respond: (text: string) => void;
+  /** Headers of a GET that takes up a stream that ended before the answer. */
+  readonly headers: readonly string[];
 }
 /** What the server said to it. */
 export interface Told {
@@ -48,8 +60,16 @@ class Talk implements Sink {
   readonly #resolve: (told: Told) => void;
   readonly #reject: (fault: UpstreamFault) => void;
   readonly #exchange: Exchange;
-  readonly #startedAt: number;
   #timer: NodeJS.Timeout;
+  /** The timer was set for the whole time-out, so it may be refreshed. */
+  #isWhole = true;
+  /** monotonic(): when the time is over, and when no progress helps any more. */
+  #deadline: number;
+  #last: number;
+  /** monotonic() since when the time stands still; null: it runs. */
+  #pausedAt: number | null = null;
+  #asked: Asked | null = null;
+  #resumption: Resumption | null = null;
   #status = 0;
   #sessionId: string | null = null;
   #over = false;
@@ -61,8 +81,10 @@ class Talk implements Sink {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#exchange = new Exchange(this, saying.maxBytes);
-    this.#startedAt = monotonic();
-    this.#timer = setTimeout(() => this.#giveUp('dispatch.timeout'), saying.timeoutMs);
+    const now = monotonic();
+    this.#deadline = now + saying.timeoutMs;
+    this.#last = now + saying.timeoutMs * PROGRESS_FACTOR;
+    this.#timer = setTimeout(this.#late, saying.timeoutMs);
   }
 
   start(credential: readonly string[]): void {
@@ -73,6 +95,7 @@ class Talk implements Sink {
   handleEvent(): void {
     this.#giveUp('dispatch.cancelled');
   }
+  readonly #late = (): void => this.#giveUp('dispatch.timeout');
 
   head(status: number, headers: Headers): void {
     this.#status = status;
@@ -89,32 +112,79 @@ class Talk implements Sink {
     this.#fail(refusalOfStatus(this.#status));
   }
   event = (event: SseEvent): void => {
-    if (this.#over || event.data === null || event.data === '') return;
+    if (this.#over) return;
+    const { legacy } = this.#saying;
+    if (legacy !== null && (event.id !== null || event.retry !== null)) this.#resumable(legacy).heard(event);
+    if (event.data === null || event.data === '') return;
     const message = parseObject(event.data);
     if (message === null) return;
-    const shape = shapeOf(message);
-    if (shape === 'response') {
-      if (message['id'] !== this.#saying.id) return; // CVE-2026-25536: not an answer to this
-      return this.#told(event.data, message);
+    switch (shapeOf(message)) {
+      case 'response': // CVE-2026-25536: one with another id is not an answer to this
+        if (message['id'] === this.#saying.id) this.#told(event.data, message);
+        return;
+      case 'notification':
+        if (this.#saying.onNotification(message, event.data)) this.#extend();
+        return;
+      case 'request':
+        if (legacy !== null) this.#questions(legacy).take(message, event.data);
+        return;
+      case 'junk':
+        return;
     }
-    if (shape !== 'junk' && this.#saying.onMessage(message, event.data)) this.#extend();
   };
   ended(): void {
     if (this.#over) return clearTimeout(this.#timer);
-    this.#fail({ code: 'dispatch.bad_answer', note: 'the stream ended without an answer', effect: 'unknown' });
+    if (this.#resumption?.begin() !== true) this.#fail({ code: 'dispatch.bad_answer', note: 'the stream ended without an answer', effect: 'unknown' });
   }
   broken(broken: Broken): void {
-    this.#fail(refusalOf(broken));
+    if (this.#over) return;
+    if (broken.why !== 'network' || this.#resumption?.begin() !== true) this.#fail(refusalOf(broken));
   }
 
-  #extend(): void {
-    const left = this.#startedAt + this.#saying.timeoutMs * PROGRESS_FACTOR - this.#monotonic();
-    if (left >= this.#saying.timeoutMs) this.#timer.refresh();
+  #questions({ askable, respond }: LegacySaying): Asked {
+    return (this.#asked ??= new Asked(askable, { pause: () => this.#pause(), resume: () => this.#resume(), isOver: () => this.#over, respond }));
   }
+  #resumable({ headers }: LegacySaying): Resumption {
+    const hears = { event: this.event, fail: (refusal: Refusal): void => this.#fail(refusal) };
+    return (this.#resumption ??= new Resumption(this.#link, headers, this.#saying.maxBytes, hears));
+  }
+
+  #pause(): boolean {
+    // Whoever waits for a person holds a connection: they must not take them all from the calls that do not wait (CWE-400).
+    if (this.#link.asking >= this.#link.maxAsking) return false;
+    this.#link.asking++;
+    this.#pausedAt = this.#monotonic();
+    clearTimeout(this.#timer);
+    return true;
+  }
+  #resume(): void {
+    if (this.#pausedAt === null) return;
+    const now = this.#monotonic();
+    this.#deadline += now - this.#pausedAt;
+    this.#last += now - this.#pausedAt;
+    this.#pausedAt = null;
+    this.#link.asking--;
+    this.#setTimer(this.#deadline - now);
+  }
+  #extend(): void {
+    const { timeoutMs } = this.#saying;
+    const now = this.#pausedAt ?? this.#monotonic();
+    this.#deadline = Math.min(now + timeoutMs, this.#last);
+    if (this.#pausedAt !== null) return;
+    if (this.#isWhole && this.#deadline === now + timeoutMs) this.#timer.refresh();
+    else this.#setTimer(this.#deadline - now);
+  }
+  #setTimer(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#isWhole = ms >= this.#saying.timeoutMs;
+    this.#timer = setTimeout(this.#late, Math.max(1, ms));
+  }
+
   #giveUp(code: 'dispatch.timeout' | 'dispatch.cancelled'): void {
     if (this.#over) return;
-    if (this.#exchange.sent) this.#saying.onGiveUp();
-    this.#fail({ code, effect: this.#exchange.sent ? 'unknown' : 'none' });
+    const isSent = this.#exchange.sent;
+    if (isSent) this.#saying.onGiveUp();
+    this.#fail({ code, effect: isSent ? 'unknown' : 'none' });
   }
   #told(text: string | null, message: JsonObject | null): void {
     if (this.#over) return;
@@ -131,6 +201,9 @@ class Talk implements Sink {
   #settle(): void {
     this.#over = true;
     clearTimeout(this.#timer);
+    if (this.#pausedAt !== null) this.#link.asking--;
+    this.#pausedAt = null;
+    this.#resumption?.stop();
     this.#saying.signal?.removeEventListener('abort', this);
   }
 }

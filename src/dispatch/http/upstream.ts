@@ -1,21 +1,23 @@
 import type { Era } from '../../call/call.ts';
-import type { Json, JsonObject } from '../../call/json.ts';
+import type { JsonObject } from '../../call/json.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { textAt } from '../../lib/json-spans.ts';
-import { isObject, refusalOfStatus, shapeOf } from '../answer.ts';
-import { cancelled, MODERN, requestText } from '../envelope.ts';
-import { Exchange as HttpExchange, type Sink } from './exchange.ts';
+import { isObject } from '../answer.ts';
+import { unasked } from '../asked.ts';
+import { createWatches, type Watches } from '../watches.ts';
+import { createChanges, type Changes } from './changes.ts';
+import { Legacy } from './legacy.ts';
 import type { Link, Log } from './link.ts';
-import { listen, type News } from './news.ts';
-import { encodeHeader, paramHeaders, paramHeadersOf, type ParamHeader } from '../../call/param-headers.ts';
-import { initialize, probe, sessionHeaders, type Found, type UpSession } from './probe.ts';
-import { talk, type Told } from './talk.ts';
-import { createUpSessions, type UpSessions } from './up-sessions.ts';
+import { Modern } from './modern.ts';
+import { ModernWatch } from './modern-watch.ts';
+import { listen, listKinds, type Listener, type News, type Wanted } from './news.ts';
+import { initialize, NoStreamableHttp, probe, type Found, type UpSession } from './probe.ts';
+import { changeOf, type Voice } from './say.ts';
+import { SessionsFull } from './up-sessions.ts';
 import { UpstreamFault, type Exchange, type Change, type RequestOptions, type Upstream, type UpstreamInfo } from '../upstream.ts';
 
-/** The gateway's own sessions are kept under a principal that no credential can have: the catalog's requests belong to nobody. */
-export const CONTROL = '';
+export { CONTROL } from './say.ts';
 
 export interface HttpUpstream extends Upstream {
   /** Somebody could not reach it: look again now. */
@@ -27,10 +29,18 @@ export interface HttpUpstream extends Upstream {
 /** A stream that ended sooner counts as a failure, so that a server which closes at once is not asked again at once, ms. */
 const STEADY_MS = 10_000;
 const SWEEP_MS = 60_000;
+/** Bounds of the wait before a stream that was closed in good order is taken up again, ms. */
+const SHORTEST_MS = 100, LONGEST_MS = 30_000, USUAL_MS = 1_000;
 
-/** An MCP server over Streamable HTTP, to which the gateway is the client. */
+/** An MCP server over Streamable HTTP, to which the gateway is the client. `request` and `watch` throw `NoStreamableHttp` when it may be an HTTP+SSE server. */
 export function createHttpUpstream(link: Link, deps: { readonly clock: Clock; readonly log: Log }): HttpUpstream {
   return new Http(link, deps.clock, deps.log);
+}
+
+/** What a look at the server showed. */
+interface Seen {
+  readonly found: Found;
+  readonly eras: readonly Era[];
 }
 
 class Http implements HttpUpstream {
@@ -39,12 +49,15 @@ class Http implements HttpUpstream {
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #listeners: ((change: Change) => void)[] = [];
-  readonly #sessions: UpSessions;
-  /** Which headers each tool asks for, as its last list said. */
-  #declared: ReadonlyMap<string, readonly ParamHeader[]> = new Map();
+  readonly #changes: Changes = createChanges();
+  readonly #voice: Voice;
+  readonly #legacy: Legacy;
+  readonly #modern: Modern;
+  readonly #modernWatch: ModernWatch;
+  readonly #watches: Watches;
   #found: Found | null = null;
   #info: UpstreamInfo | null = null;
+  #hasLogging = false;
   #eras: readonly Era[];
   #cause: string | null = 'not connected yet';
   #lastId = 0;
@@ -53,6 +66,7 @@ class Http implements HttpUpstream {
   #news: News | null = null;
   #wake: () => void = () => undefined;
   #sweeper: NodeJS.Timeout | null = null;
+  #refresher: NodeJS.Timeout | undefined;
 
   constructor(link: Link, clock: Clock, log: Log) {
     this.name = link.name;
@@ -60,36 +74,38 @@ class Http implements HttpUpstream {
     this.#clock = clock;
     this.#log = log;
     this.#eras = link.config.era === 'auto' ? [] : [link.config.era];
-    this.#sessions = createUpSessions({
-      open: async () => (await initialize(link, this.#id(), clock.monotonic)).session,
-      end: (session) => void this.#endSession(session),
-      monotonic: clock.monotonic,
-    });
+    this.#voice = { link, monotonic: clock.monotonic, nextId: () => ++this.#lastId, onChange: this.#changes.heard };
+    this.#legacy = new Legacy(this.#voice, () => this.suspect());
+    this.#modern = new Modern(this.#voice);
+    this.#modernWatch = new ModernWatch((uris) => this.#listen({ era: 'modern', id: ++this.#lastId, notifications: `{"resourceSubscriptions":${JSON.stringify(uris)}}` }), () => this.suspect());
+    this.#watches = createWatches({ subscribe: (uri) => this.#subscribe(uri), unsubscribe: (uri) => this.#unsubscribe(uri) });
   }
 
   era = (): Era | null => this.#found?.era ?? (this.#link.config.era === 'auto' ? null : this.#link.config.era);
   eras = (): readonly Era[] => this.#eras;
   info = (): ReturnType<Upstream['info']> => this.#info;
   state = (): ReturnType<Upstream['state']> => (this.#cause === null ? { ok: true } : { ok: false, cause: this.#cause });
-  onChanged = (listener: (change: Change) => void): void => void this.#listeners.push(listener);
+  onChanged = (listener: (change: Change) => void): void => this.#changes.add(listener);
 
   start = (): void => {
     if (this.#sweeper !== null || this.#closed) return;
-    this.#sweeper = setInterval(this.#sessions.sweep, SWEEP_MS).unref();
+    this.#sweeper = setInterval(this.#legacy.sweep, SWEEP_MS).unref();
+    this.#refreshLater();
     void this.#live();
   };
   suspect = (): void => {
     // While it is known to be away, back-off decides when to look: callers must not become a load on a server that comes up.
     if (this.#closed || this.#connecting !== null || this.#cause !== null) return;
-    this.#news?.close();
-    this.#wake();
+    this.#lookAgain();
   };
   close = async (): Promise<void> => {
     this.#closed = true;
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
-    this.#news?.close();
-    this.#wake();
-    this.#sessions.clear();
+    clearTimeout(this.#refresher);
+    this.#changes.close();
+    this.#lookAgain();
+    this.#modernWatch.clear();
+    this.#legacy.clear();
   };
 
   request = async (method: string, paramsText: string, options: RequestOptions): Promise<Exchange> => {
@@ -97,99 +113,27 @@ class Http implements HttpUpstream {
     const found = this.#found;
     if (found === null) throw new UpstreamFault({ code: 'dispatch.unavailable', effect: 'none' });
     try {
-      return await (found.era === 'modern' ? this.#modern(method, paramsText, options) : this.#legacy(method, paramsText, options));
+      return await (found.era === 'modern' ? this.#modern.request(method, paramsText, options) : this.#legacy.request(method, paramsText, options, this.#hasLogging));
     } catch (thrown) {
-      if (thrown instanceof UpstreamFault && (thrown.refusal.code === 'dispatch.unavailable' || thrown.refusal.code === 'dispatch.crashed')) this.suspect();
+      if (thrown instanceof UpstreamFault && !(thrown instanceof SessionsFull) && (thrown.refusal.code === 'dispatch.unavailable' || thrown.refusal.code === 'dispatch.crashed')) this.suspect();
       throw thrown;
     }
   };
 
-  watch = async (): Promise<() => void> => {
-    throw new UpstreamFault({ code: 'dispatch.translation', note: 'resource subscriptions', effect: 'none' });
+  watch: Upstream['watch'] = async (uri, onUpdated) => {
+    if (this.#cause !== null || this.#found === null) await this.#connect();
+    return this.#watches.watch(uri, onUpdated);
   };
-
-  async #modern(method: string, paramsText: string, options: RequestOptions): Promise<Exchange> {
-    const id = this.#id();
-    const headers = ['mcp-protocol-version', MODERN, 'mcp-method', method, ...this.#named(method, paramsText)];
-    const told = await this.#say(id, headers, requestText(id, method, paramsText, 'modern', options.progressToken), options, () => undefined);
-    const exchange = exchangeOf(told);
-    if (method === 'tools/list' && exchange.result !== null) this.#learn(told.message);
-    return exchange;
+  async #subscribe(uri: string): Promise<void> {
+    if (this.#found?.era === 'modern') return this.#modernWatch.subscribe(uri);
+    const resources = this.#found?.info.capabilities['resources'];
+    if (!isObject(resources) || resources['subscribe'] !== true) throw unwatchable('the server has no resource subscriptions');
+    if ((await this.#news?.opened ?? null) === null) throw unwatchable('the server keeps no stream on which it could tell');
+    await this.#legacy.command('resources/subscribe', `{"uri":${JSON.stringify(uri)}}`);
   }
-
-  async #legacy(method: string, paramsText: string, options: RequestOptions): Promise<Exchange> {
-    for (const isLast of [false, true]) {
-      const session = await this.#sessions.of(options.principalId);
-      const id = this.#id();
-      const told = await this.#say(id, sessionHeaders(session), requestText(id, method, paramsText, 'legacy', options.progressToken), options, () => this.#aside(session, cancelled(id)), session);
-      if (told.status !== 404 || session.id === null) return exchangeOf(told);
-      this.#sessions.drop(options.principalId, session);
-      // The only retry there is: 404 says that the session, and so the request, was not known (MCP 2025-11-25 transports).
-      if (isLast) throw new UpstreamFault({ code: 'dispatch.upstream', note: 'two sessions in a row were unknown', effect: 'none' });
-    }
-    throw new Error('unreachable');
-  }
-
-  /** `Mcp-Name` and `Mcp-Param-*` (MCP 2026-07-28 transports): a server refuses a request whose headers do not repeat its body. */
-  #named(method: string, paramsText: string): string[] {
-    const key = NAMED.get(method);
-    if (key === undefined) return [];
-    const params = JSON.parse(paramsText) as JsonObject; // our own text
-    const name = params[key];
-    if (typeof name !== 'string') return [];
-    const declared = method === 'tools/call' ? (this.#declared.get(name) ?? []) : [];
-    return ['mcp-name', encodeHeader(name), ...(declared.length === 0 ? [] : paramHeaders(declared, textAt(paramsText, ['arguments']) ?? '{}'))];
-  }
-
-  #learn(message: JsonObject | null): void {
-    const result = message?.['result'];
-    const tools = isObject(result) && Array.isArray(result['tools']) ? result['tools'] : [];
-    const declared = new Map(this.#declared);
-    for (const tool of tools as readonly Json[]) {
-      if (!isObject(tool) || typeof tool['name'] !== 'string' || !isObject(tool['inputSchema'])) continue;
-      declared.set(tool['name'], paramHeadersOf(tool['inputSchema']) ?? []);
-    }
-    this.#declared = declared;
-  }
-
-  async #say(id: number, headers: readonly string[], body: string, options: RequestOptions, onGiveUp: () => void, session: UpSession | null = null): Promise<Told> {
-    let wasAsked = false;
-    const onMessage = (message: JsonObject, text: string): boolean => {
-      if (shapeOf(message) === 'request') {
-        wasAsked ||= message['method'] !== 'ping';
-        if (session !== null) this.#decline(session, message);
-        return false;
-      }
-      if (message['method'] !== 'notifications/progress') return false;
-      options.onNotification('notifications/progress', textAt(text, ['params']) ?? '{}');
-      return true;
-    };
-    const told = await talk(this.#link, { headers, body, id, signal: options.signal, timeoutMs: options.timeoutMs, maxBytes: options.maxBytes, onMessage, onGiveUp }, this.#clock.monotonic);
-    // The server wanted something of the client and was declined; its failure is the declining's, which the caller must hear.
-    if (wasAsked && failed(told.message)) throw new UpstreamFault({ code: 'dispatch.translation', note: 'the server asked for input', effect: 'unknown' });
-    return told;
-  }
-
-  #decline(session: UpSession, message: JsonObject): void {
-    const id = JSON.stringify(message['id']);
-    const says = message['method'] === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"Method not found"}';
-    this.#aside(session, `{"jsonrpc":"2.0","id":${id},${says}}`);
-  }
-  #aside(session: UpSession, body: string): void {
-    const saying = { headers: sessionHeaders(session), body, id: null, signal: null, timeoutMs: 10_000, maxBytes: 65_536, onMessage: () => false, onGiveUp: () => undefined };
-    talk(this.#link, saying, this.#clock.monotonic).catch(() => undefined); // nobody waits for it
-  }
-  async #endSession(session: UpSession): Promise<void> {
-    if (session.id === null) return;
-    try {
-      const credential = await this.#link.credential();
-      const { calls, origin, path } = this.#link;
-      const exchange = new HttpExchange(DEAF, 65_536);
-      setTimeout(() => exchange.abort(), 5_000).unref();
-      exchange.start(calls, { origin, path, method: 'DELETE', headers: [...sessionHeaders(session), ...credential], body: null });
-    } catch {
-      // The server forgets it by itself.
-    }
+  async #unsubscribe(uri: string): Promise<void> {
+    if (this.#found?.era === 'modern') return this.#modernWatch.unsubscribe(uri);
+    if (!this.#closed && this.#cause === null) await this.#legacy.command('resources/unsubscribe', `{"uri":${JSON.stringify(uri)}}`).catch(() => undefined);
   }
 
   /** Connects, listens for news, and begins again when the line breaks. */
@@ -199,7 +143,7 @@ class Http implements HttpUpstream {
       const since = this.#clock.monotonic();
       try {
         await this.#connect();
-        await this.#watch();
+        await this.#stay();
         failures = this.#clock.monotonic() - since > STEADY_MS ? 0 : failures + 1;
       } catch {
         failures++; // #connect has noted the cause
@@ -214,39 +158,115 @@ class Http implements HttpUpstream {
   async #reach(): Promise<void> {
     if (this.#closed) throw new UpstreamFault({ code: 'dispatch.unavailable', note: 'closed', effect: 'none' });
     try {
-      const found = await probe(this.#link, this.#link.config.era, () => this.#id(), this.#clock.monotonic);
-      if (found.era === 'modern') this.#sessions.clear();
-      else this.#sessions.put(CONTROL, found.session);
-      this.#eras = found.era === 'modern' && this.#link.config.era === 'auto' && (await this.#speaksLegacy()) ? ['modern', 'legacy'] : [found.era];
-      this.#found = found;
-      this.#info = { ...found.info, askedAt: this.#clock.now() };
-      if (this.#cause !== null) this.#log('server connected', { server: this.name, era: found.era });
-      this.#cause = null;
-      for (const listener of this.#listeners) listener('connected');
+      this.#adopt(await this.#look());
     } catch (thrown) {
       const fault = thrown instanceof UpstreamFault ? thrown : new UpstreamFault({ code: 'dispatch.unavailable', note: String(thrown), effect: 'none' });
       if (this.#cause !== fault.message) this.#log('server not reachable', { server: this.name, cause: fault.message });
       this.#cause = fault.message;
-      throw new UpstreamFault({ ...fault.refusal, effect: 'none' }); // whatever broke, the caller's request was not sent
+      throw fault instanceof NoStreamableHttp ? fault : new UpstreamFault({ ...fault.refusal, effect: 'none' }); // whatever broke, the caller's request was not sent
     }
+  }
+  async #look(): Promise<Seen> {
+    const { era } = this.#link.config;
+    const found = await probe(this.#link, era, this.#voice.nextId, this.#clock.monotonic);
+    return { found, eras: found.era === 'modern' && era === 'auto' && (await this.#speaksLegacy()) ? ['modern', 'legacy'] : [found.era] };
+  }
+  #adopt({ found, eras }: Seen): void {
+    const before = this.#found?.era ?? found.era;
+    // What runs in sessions of an era that is over comes to its end there.
+    if (found.era === 'modern') this.#legacy.clear();
+    else this.#legacy.adopt(found.session);
+    if (this.#closed) this.#legacy.clear();
+    this.#eras = eras;
+    this.#found = found;
+    this.#info = { ...found.info, askedAt: this.#clock.now() };
+    this.#hasLogging = isObject(found.info.capabilities['logging']);
+    if (before !== found.era) this.#log('server changed its era', { server: this.name, from: before, to: found.era });
+    if (this.#cause !== null) this.#log('server connected', { server: this.name, era: found.era });
+    this.#cause = null;
+    this.#changes.connected();
   }
   /** Many modern servers still take the handshake: their legacy clients can be mirrored too. */
   async #speaksLegacy(): Promise<boolean> {
     try {
-      const { session } = await initialize(this.#link, this.#id(), this.#clock.monotonic);
-      void this.#endSession(session);
+      const { session } = await initialize(this.#link, this.#voice.nextId(), '{}', this.#clock.monotonic);
+      void this.#legacy.end(session);
       return true;
     } catch {
       return false;
     }
   }
-  async #watch(): Promise<void> {
+
+  /** Whether it still is what it was is asked now and then; a little earlier at random, so that many servers are not asked at once. */
+  #refreshLater(): void {
+    const ms = this.#link.eraRefreshMs;
+    this.#refresher = setTimeout(() => void this.#refresh().finally(() => this.#closed || this.#refreshLater()), backoffMs(1, ms, ms)).unref();
+  }
+  async #refresh(): Promise<void> {
+    if (this.#cause !== null || this.#connecting !== null) return; // it is being asked anyway
+    let found: Found;
+    let eras: readonly Era[];
+    try {
+      ({ found, eras } = await this.#look());
+    } catch {
+      return; // silence and faults say nothing about the era
+    }
+    if (found.era === 'legacy') void this.#legacy.end(found.session);
+    const before = this.#found;
+    if (this.#closed || before === null || this.#cause !== null) return;
+    // What differs is taken up as after a broken line: by a new look, with everything that hangs on it. Calls that run go on.
+    if (found.era !== before.era || JSON.stringify(found.info) !== JSON.stringify(before.info)) return this.suspect();
+    this.#eras = eras;
+    this.#info = { ...found.info, askedAt: this.#clock.now() };
+  }
+
+  /** Listens until the server has to be looked at again. */
+  async #stay(): Promise<void> {
     const found = this.#found;
-    if (found === null || this.#closed) return;
-    this.#news = listen(this.#link, found, this.#id(), () => this.#listeners.forEach((listener) => listener('tools')));
-    const reopen = await this.#news.over;
-    if (!reopen) await new Promise<void>((resolve) => (this.#wake = resolve)); // the server keeps no stream: until someone suspects it
+    let wanted = found === null ? null : this.#wantedOf(found);
+    if (found?.era === 'modern') void this.#watches.again();
+    let isFirst = found?.era === 'legacy';
+    while (wanted !== null && !this.#closed) {
+      const news = this.#listen(wanted);
+      this.#news = news;
+      if (isFirst) void news.opened.then((open) => (open === null ? undefined : this.#watches.again()));
+      isFirst = false;
+      const end = await news.over;
+      if (end === 'none') break;
+      this.#news = null;
+      const { lastId, retryMs } = news.at();
+      // Closed in good order and with a place to begin again: the session stands, and the server has kept what we miss.
+      if (end === 'broken' || lastId === null || wanted.era === 'modern' || wanted.session.id === null) return;
+      wanted = { ...wanted, lastId };
+      await this.#sleep(Math.min(LONGEST_MS, Math.max(SHORTEST_MS, retryMs ?? USUAL_MS)));
+      if (this.#found !== found) return;
+    }
+    if (!this.#closed) await new Promise<void>((resolve) => (this.#wake = resolve)); // the server keeps no stream: until someone suspects it
     this.#news = null;
+  }
+  #wantedOf(found: Found): Wanted | null {
+    if (found.era === 'legacy') return { era: 'legacy', session: found.session, lastId: null };
+    const notifications = listKinds(found.info.capabilities);
+    return notifications === null ? null : { era: 'modern', id: ++this.#lastId, notifications };
+  }
+  #listen(wanted: Wanted): News {
+    const session = wanted.era === 'legacy' ? wanted.session : null;
+    const listener: Listener = {
+      notification: (message, text) => this.#heard(message, text),
+      request: (message, text) => session !== null && this.#legacy.aside(session, unasked(message, text)),
+    };
+    return listen(this.#link, wanted, listener);
+  }
+  #heard(message: JsonObject, text: string): void {
+    const change = changeOf(message);
+    if (change !== null) return this.#changes.heard(change);
+    const { method, params } = message;
+    if (method === 'notifications/resources/updated' && isObject(params) && typeof params['uri'] === 'string') this.#watches.updated(params['uri'], textAt(text, ['params']) ?? '{}');
+  }
+
+  #lookAgain(): void {
+    this.#news?.close();
+    this.#wake();
   }
   #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
@@ -258,26 +278,6 @@ class Http implements HttpUpstream {
       };
     });
   }
-  #id(): number {
-    return ++this.#lastId;
-  }
 }
 
-const nothing = (): void => undefined;
-/** For exchanges of which nobody wants to hear. */
-const DEAF: Sink = { head: nothing, event: nothing, body: nothing, ended: nothing, broken: nothing };
-/** Methods whose header `Mcp-Name` repeats a parameter. */
-const NAMED: ReadonlyMap<string, string> = new Map([['tools/call', 'name'], ['prompts/get', 'name'], ['resources/read', 'uri']]);
-
-function exchangeOf(told: Told): Exchange {
-  if (told.text === null || told.message === null) throw new UpstreamFault({ ...refusalOfStatus(told.status), effect: told.status >= 400 && told.status < 500 ? 'none' : 'unknown' });
-  const member = told.message['result'] === undefined ? 'error' : 'result';
-  const text = textAt(told.text, [member]);
-  const parsed = told.message[member];
-  if (!isObject(parsed)) throw new UpstreamFault({ code: 'dispatch.bad_answer', effect: 'unknown' });
-  return { result: member === 'result' ? text : null, error: member === 'error' ? text : null, parsed };
-}
-const failed = (message: JsonObject | null): boolean => {
-  const result = message?.['result'];
-  return !isObject(result) || result['isError'] === true;
-};
+const unwatchable = (note: string): UpstreamFault => new UpstreamFault({ code: 'dispatch.translation', note, effect: 'none' });
