@@ -3,17 +3,22 @@ import type { Stage } from '../call/stage.ts';
 import type { Risk } from '../call/target.ts';
 import type { DispatchConfig, ServerConfig } from './config.ts';
 import { createHttpUpstream, type HttpUpstream } from './http/upstream.ts';
+import { createMemberLists } from './aggregate/lists.ts';
+import { fromAggregate } from './aggregate/result.ts';
+import { capabilitiesFor } from './capabilities.ts';
 import { createInFlight } from './in-flight.ts';
 import { createLink, type Link } from './http/link.ts';
 import { createLocal } from './local/lane.ts';
-import { tells } from './local/offer.ts';
+import { lists, tells } from './local/offer.ts';
 import { createMirror, forgetUpstream } from './mirror/lane.ts';
 import { createOwn } from './own/lane.ts';
+import { createPlaces } from './places.ts';
+import { createQuestions } from './questions.ts';
 import type { DispatchDeps, Room } from './room.ts';
 import { createSource, type CatalogSource } from './source.ts';
 import { createSeal } from '../lib/seal.ts';
 import { createSealed } from './sealed.ts';
-import { createStreams } from './streams.ts';
+import { createStreams, LIST_KINDS } from './streams.ts';
 import { createTimeouts } from './timeouts.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -30,6 +35,8 @@ export interface Dispatch {
   readonly timeoutMs: (toolId: string, risk: Risk) => number;
   /** Tells the streams that clients hold open that their tools changed; null: at every endpoint (new rules). To be called when the catalog has changed. */
   readonly toolsChanged: (server: string | null) => void;
+  /** The principal's credential is worth nothing any more: cancels its calls that wait for an answer of its user. */
+  readonly dropOf: (principalId: string) => void;
   readonly health: () => Record<string, { readonly ok: boolean; readonly cause?: string; readonly era: Era | null }>;
   /** Connects to every server in the background. */
   readonly start: () => void;
@@ -55,17 +62,28 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
   const source = createSource(upstreams, { timeoutMs: config.timeouts.read_ms, maxBytes: config.max_answer_bytes, log: deps.log, erasOf: (server) => http.get(server)?.eras() ?? [] });
   const room: Room = {
     deps, inFlight: createInFlight(), streams: createStreams(deps.clock.now), sealed: createSealed(createSeal(deps.sealKey), deps.clock.now, config.state_ttl_ms),
+    questions: createQuestions(deps), places: createPlaces(config.questions), questionMs: config.questions.ttl_ms,
     nudge: source.nudge, suspect: (server) => http.get(server)?.suspect(),
   };
   for (const upstream of upstreams.values()) {
     upstream.onChanged((change) => {
-      // Its tools are told of when the catalog has read them again; a new connection may have new lists.
-      for (const kind of ['prompts', 'resources'] as const) if ((change === kind || change === 'connected') && tells(upstream, kind)) room.streams.changed(kind, upstream.name);
+      // A new connection may have new lists. Of its tools the catalog knows better then; but what the server says of them is passed on
+      // at once, too: the catalog tells again if they differ.
+      for (const kind of LIST_KINDS) if ((change === kind || (change === 'connected' && kind !== 'tools')) && tells(upstream, kind)) room.streams.changed(kind, upstream.name, true);
     });
   }
-  const lanes = { mirror: createMirror(links, room), own: createOwn(upstreams, room, config.max_answer_bytes), local: createLocal(upstreams, room) };
+  const memberLists = createMemberLists(upstreams, room, {
+    waitMs: config.list_wait_ms, maxBytes: config.max_answer_bytes,
+    capabilitiesOf: (call, upstream) => {
+      const era = upstream.era();
+      return era === null ? '{}' : capabilitiesFor(call, era, config.servers[upstream.name]?.client_capabilities ?? []);
+    },
+  });
+  const own = createOwn(upstreams, room, config);
+  const lanes = { mirror: createMirror(links, room), own: fromAggregate(own.run), local: createLocal(upstreams, room, memberLists) };
   deps.sessions.onEnd((session) => {
     room.streams.closeOf(session);
+    room.questions.ended(session);
     const link = links.get(session.server ?? '');
     const cancelled = room.inFlight.cancelAll(session);
     cancelled.then(() => (link === undefined ? undefined : forgetUpstream(link, session))).catch(() => undefined); // the server forgets it by itself
@@ -76,10 +94,12 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
     source,
     timeoutMs: createTimeouts(config.timeouts),
     toolsChanged: (server) => room.streams.changed('tools', server),
+    dropOf: own.drop,
     health: () => Object.fromEntries([...upstreams].map(([name, upstream]) => [name, { ...upstream.state(), era: upstream.era() }])),
     start: () => upstreams.forEach((upstream) => upstream.start()),
     close: async () => {
       room.streams.closeAll();
+      own.drop(null);
       await Promise.allSettled([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };

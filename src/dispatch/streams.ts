@@ -22,8 +22,11 @@ export interface OpenStream {
 export interface Streams {
   /** Returns how to take it out again. It closes by itself when the caller's credential expires; at once when its session has ended. */
   readonly add: (stream: OpenStream) => () => void;
-  /** A list has changed: tells every reader at this server's endpoint and at the aggregate; null: all of them. */
-  readonly changed: (kind: ListKind, server: string | null) => void;
+  /**
+   * A list has changed: tells every reader at this server's endpoint and at the aggregate; null: all of them. `bySelf`: the server told
+   * everybody itself who is mirrored, so that they are left out.
+   */
+  readonly changed: (kind: ListKind, server: string | null, bySelf?: boolean) => void;
   /**
    * Tells one reader: a modern stream, or a session, on exactly one of its streams (MCP 2025-11-25 transports: no broadcast). A session
    * without an open stream gets it on its next one; of one key the latest is kept.
@@ -36,6 +39,9 @@ export interface Streams {
   readonly closeAll: () => void;
 }
 
+/** Stands where a server's name does and is none: names hold no such letter. */
+export const AGGREGATE = '*';
+
 /** The longest a Node timer can wait. */
 const MAX_TIMER_MS = 2_147_483_647;
 
@@ -46,6 +52,7 @@ interface Reader {
   readonly mailbox: Mailbox;
   server: string | null;
   wanted: Wanted;
+  isMirrored: boolean;
 }
 
 export function createStreams(now: () => number): Streams {
@@ -56,7 +63,7 @@ export function createStreams(now: () => number): Streams {
     const known = readers.get(key);
     if (known !== undefined) return known;
     const streams = new Set<OpenStream>();
-    const reader: Reader = { streams, mailbox: createMailbox((block) => sendOnOne(streams, block)), server, wanted: {} };
+    const reader: Reader = { streams, mailbox: createMailbox((block) => sendOnOne(streams, block)), server, wanted: {}, isMirrored: false };
     readers.set(key, reader);
     return reader;
   };
@@ -76,6 +83,7 @@ export function createStreams(now: () => number): Streams {
       const sender = (block: Buffer): void => void (stream.send(block) || stream.close());
       reader.streams.add(stream);
       reader.wanted = stream.wanted;
+      reader.isMirrored = stream.call.target.lane === 'mirror';
       session?.streams.add(sender);
       // A stream must not outlive the credential that opened it (CWE-613).
       const timer = principal.expiresAt === null ? null : setTimeout(stream.close, Math.min(MAX_TIMER_MS, Math.max(0, principal.expiresAt - now())));
@@ -88,9 +96,9 @@ export function createStreams(now: () => number): Streams {
         if (session === null) drop(stream);
       };
     },
-    changed: (kind, server) => {
+    changed: (kind, server, bySelf = false) => {
       for (const reader of readers.values()) {
-        const block = reader.wanted[kind];
+        const block = bySelf && reader.isMirrored ? undefined : reader.wanted[kind];
         if (block !== undefined && (server === null || reader.server === null || reader.server === server)) reader.mailbox.tell(`list ${kind}`, block);
       }
     },

@@ -1,10 +1,11 @@
 import type { Era, Journaled } from '../../call/call.ts';
 import type { Json, JsonObject } from '../../call/json.ts';
 import { eventBlock } from '../../lib/sse.ts';
+import { CAPABILITIES, INSTRUCTIONS } from '../aggregate/offer.ts';
 import { isObject, parseObject } from '../answer.ts';
 import { SELF } from '../envelope.ts';
 import type { Room } from '../room.ts';
-import type { ListKind } from '../streams.ts';
+import { LIST_KINDS, type ListKind } from '../streams.ts';
 import type { Upstream, UpstreamInfo } from '../upstream.ts';
 
 /** What an endpoint says of itself in `initialize` and `server/discover`. */
@@ -19,20 +20,22 @@ const TASKS = 'io.modelcontextprotocol/tasks';
 
 /** What the servers behind this endpoint can do and the gateway can carry; `tools` always, because the list is the gateway's own. */
 export function offerOf(call: Journaled, upstreams: ReadonlyMap<string, Upstream>, room: Room): Offer {
-  if (call.server === null) return { capabilities: unionOf([...upstreams.values()].map(capabilitiesAt)), serverInfo: { ...SELF }, instructions: null };
+  if (call.server === null) return { capabilities: CAPABILITIES, serverInfo: { ...SELF }, instructions: INSTRUCTIONS };
   const upstream = upstreams.get(call.server);
   const info = upstream?.info() ?? null;
-  if (upstream === undefined || info === null) return { capabilities: unionOf([]), serverInfo: { ...SELF }, instructions: null };
+  if (upstream === undefined || info === null) return { capabilities: { tools: { listChanged: true } }, serverInfo: { ...SELF }, instructions: null };
   return { capabilities: capabilitiesOf(info.capabilities, upstream.era(), call.era), ...screened(info, call, room) };
 }
 
 /** The lists of whose changes the gateway hears at this endpoint: its own list of tools, others where a server says that it tells. */
 export function kindsOf(call: Journaled, upstreams: ReadonlyMap<string, Upstream>): readonly ListKind[] {
   const behind = call.server === null ? [...upstreams.values()] : [upstreams.get(call.server)];
-  return (['tools', 'prompts', 'resources'] as const).filter((kind) => kind === 'tools' || behind.some((upstream) => tells(upstream, kind)));
+  return LIST_KINDS.filter((kind) => kind === 'tools' || behind.some((upstream) => tells(upstream, kind)));
 }
 /** Does this server say that it tells when the list changes? */
 export const tells = (upstream: Upstream | undefined, kind: ListKind): boolean => flag(capabilitiesAt(upstream)[kind], 'listChanged');
+/** Does it have such a list at all? */
+export const lists = (upstream: Upstream, kind: ListKind): boolean => capabilitiesAt(upstream)[kind] !== undefined;
 
 const capabilitiesAt = (upstream: Upstream | undefined): JsonObject => upstream?.info()?.capabilities ?? {};
 const flag = (capability: Json | undefined, name: string): boolean => isObject(capability) && capability[name] === true;
@@ -51,19 +54,6 @@ function capabilitiesOf(has: JsonObject, from: Era | null, to: Era): JsonObject 
     ...(has['logging'] === undefined ? {} : { logging: kept('logging') }),
     ...(sameEra && isObject(has['experimental']) ? { experimental: has['experimental'] } : {}),
     ...(sameEra && isObject(has['extensions']) ? { extensions: Object.fromEntries(Object.entries(has['extensions']).filter(([id]) => id !== TASKS)) } : {}),
-  };
-}
-
-/** At the aggregate: what any of the servers has. Extensions bind a client to one server, so they are left out. */
-function unionOf(all: readonly JsonObject[]): JsonObject {
-  const any = (name: string, member: string): boolean => all.some((has) => flag(has[name], member));
-  const has = (name: string): boolean => all.some((one) => one[name] !== undefined);
-  return {
-    tools: { listChanged: true },
-    ...(has('prompts') ? { prompts: flags({ listChanged: any('prompts', 'listChanged') }) } : {}),
-    ...(has('resources') ? { resources: flags({ subscribe: any('resources', 'subscribe'), listChanged: any('resources', 'listChanged') }) } : {}),
-    ...(has('completions') ? { completions: {} } : {}),
-    ...(has('logging') ? { logging: {} } : {}),
   };
 }
 
