@@ -1,6 +1,6 @@
 import type { Answer } from '../call/call.ts';
 import type { JsonObject } from '../call/json.ts';
-import { withData } from './event.ts';
+import { withData } from '../lib/sse.ts';
 
 /** What stands where a credential of the gateway's own stood. */
 const HIDDEN = '[redacted:own_credential]';

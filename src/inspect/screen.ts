@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../call/json.ts';
 import type { Target } from '../call/target.ts';
+import { dataOf, withData } from '../lib/sse.ts';
 import { changeStrings } from './contents.ts';
-import { dataOf, withData } from './event.ts';
 import { isObject, textsOf } from './gather.ts';
 import { strip } from './hidden.ts';
 import { type Compiled, INSTRUCTIONS } from './compiled.ts';
