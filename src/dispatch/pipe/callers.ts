@@ -108,7 +108,7 @@ export class Callers {
       await room; // the place is free when the old one is gone
       if (this.closed) throw new UpstreamFault({ code: 'dispatch.unavailable', note: 'closed', effect: 'none' });
       const pipe = await this.kind.open();
-      conversation = new Conversation(this.name, pipe, false, this.deps, this.news, (cause) => this.ended(entry, cause));
+      conversation = new Conversation(this.name, this.kind, pipe, false, this.deps, this.news, (cause) => this.ended(entry, cause));
       if (this.closed) throw new UpstreamFault({ code: 'dispatch.unavailable', note: 'closed', effect: 'none' });
       await conversation.greet(era, declared, () => undefined);
       entry.conversation = conversation;

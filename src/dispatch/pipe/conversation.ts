@@ -39,20 +39,23 @@ export interface PipeDeps {
   readonly log: PipeLog;
 }
 
-/** A server that is there answers a ping in this time, ms. */
-const CHECK_MS = 10_000;
+/** A server that is there says something in this time when it is pinged, ms. */
+const CHECK_MS = 30_000;
 
 /** A pipe, and what is said over it. */
 export class Conversation {
   readonly pipe: Pipe;
   readonly talk: Talk;
+  private readonly overNetwork: boolean;
   /** null until it was greeted. */
   hello: Hello | null = null;
   /** What the server was last told to log; null: nothing. */
   private level: LogLevel | null = null;
+  private checking = false;
 
-  constructor(name: string, pipe: Pipe, shared: boolean, deps: PipeDeps, news: News, onExit: (cause: string) => void) {
+  constructor(name: string, kind: Kind, pipe: Pipe, shared: boolean, deps: PipeDeps, news: News, onExit: (cause: string) => void) {
     this.pipe = pipe;
+    this.overNetwork = kind.transport === 'http';
     this.talk = new Talk(name, pipe, shared, { ...deps, onNews: (method, params, text) => news.hear(this.talk, method, params, text) });
     pipe.onLine((line) => this.talk.hear(line));
     pipe.onUnsent((id, refusal) => this.talk.unsent(id, refusal));
@@ -72,15 +75,22 @@ export class Conversation {
     if (hello === null) throw new UpstreamFault({ code: 'dispatch.unavailable', note: 'not greeted', effect: 'none' });
     if (options.logLevel !== null && hello.era === 'legacy') await this.wantLogs(options.logLevel, hello);
     const { capabilities, logLevel, signal, timeoutMs, maxBytes, onNotification, progressToken, onQuestion } = options;
-    return talk.ask(method, params, hello.era, { capabilities, logLevel, signal, timeoutMs, maxBytes, onNotification, progressToken, onQuestion, forCaller: true });
+    const answered = talk.ask(method, params, hello.era, { capabilities, logLevel, signal, timeoutMs, maxBytes, onNotification, progressToken, onQuestion, forCaller: true });
+    if (this.overNetwork) answered.catch((thrown: unknown) => void (thrown instanceof UpstreamFault && thrown.refusal.code === 'dispatch.timeout' && this.check()));
+    return answered;
   }
 
   /** Is somebody there? A pipe over a network may be dead without a word; then it is ended. */
   async check(): Promise<void> {
+    if (this.checking) return;
+    this.checking = true;
+    const { heard } = this.talk;
     try {
       await this.talk.ask('ping', '{}', this.hello?.era ?? 'legacy', { ...OWN, timeoutMs: CHECK_MS });
     } catch (thrown) {
-      if (thrown instanceof UpstreamFault && thrown.refusal.code === 'dispatch.timeout') this.pipe.kill('does not answer');
+      if (thrown instanceof UpstreamFault && thrown.refusal.code === 'dispatch.timeout' && this.talk.heard === heard) this.pipe.kill('does not answer');
+    } finally {
+      this.checking = false;
     }
   }
 

@@ -13,6 +13,8 @@ import { Stopwatch } from './stopwatch.ts';
 export interface Out {
   /** `id`: the request on this line; what comes of a line that did not get there is told through `Talk.unsent`. */
   readonly write: (line: string, id?: number) => boolean;
+  /** Takes a request back: true when no byte of it was sent, and none will be. */
+  readonly revoke: (id: number) => boolean;
   /** Bytes that wait for the server to take them. */
   readonly queuedBytes: () => number;
   /** Ends it at once. */
@@ -76,6 +78,8 @@ export class Talk {
   private lastId = 0;
   private junk = 0;
   private notes = 0;
+  /** Messages heard so far. */
+  heard = 0;
   private over: Refusal | null = null;
 
   constructor(name: string, out: Out, shared: boolean, deps: Talk['deps']) {
@@ -124,6 +128,7 @@ export class Talk {
   hear(line: Buffer): void {
     const read = readLine(line);
     if (read === null) return this.onJunk(line);
+    this.heard++;
     const { message, textOf } = read;
     switch (shapeOf(message)) {
       case 'response':
@@ -159,6 +164,7 @@ export class Talk {
   private giveUp(id: number, refusal: Refusal, reason: string): void {
     const pending = this.take(id);
     if (pending === null) return;
+    if (this.out.revoke(id)) return pending.reject(new UpstreamFault({ ...refusal, effect: 'none' }));
     this.tell('notifications/cancelled', `{"requestId":${id},"reason":"${reason}"}`);
     if (pending.errand.forCaller) this.linger(id);
     pending.reject(new UpstreamFault(refusal));

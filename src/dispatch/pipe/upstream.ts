@@ -51,7 +51,6 @@ class Server {
   private learned: Era | null = null;
   private probing = false;
   private late = false;
-  private checking = false;
   private down: Refusal = { code: 'dispatch.unavailable', note: 'not started', effect: 'none' };
   private failures = 0;
   private restart: NodeJS.Timeout | undefined;
@@ -78,7 +77,7 @@ class Server {
       info: () => (this.known === null ? null : { ...this.known.hello, askedAt: this.known.askedAt }),
       watch: (uri, onUpdated) => this.news.watch(uri, onUpdated),
       state: () => (this.up !== null ? { ok: true } : { ok: false, cause: this.down.note ?? this.down.code }),
-      suspect: () => void this.suspect(),
+      suspect: () => void this.up?.conversation.check(),
       close: () => this.close(),
     };
   }
@@ -115,7 +114,7 @@ class Server {
     }
     if (this.closed) return void pipe.stop();
     const bornAt = this.deps.clock.monotonic();
-    const conversation = new Conversation(this.name, pipe, true, this.deps, this.news, (cause) => this.onExit(conversation, cause, bornAt));
+    const conversation = new Conversation(this.name, this.kind, pipe, true, this.deps, this.news, (cause) => this.onExit(conversation, cause, bornAt));
     this.current = conversation;
     await this.open(conversation);
   }
@@ -160,15 +159,6 @@ class Server {
     const wait = backoffMs(++this.failures, FIRST_WAIT, LONGEST_WAIT);
     this.restart = setTimeout(() => void this.launch(), wait);
     for (const listener of this.downListeners) listener();
-  }
-
-  /** A pipe over a network may be dead without a word. */
-  private async suspect(): Promise<void> {
-    const { up } = this;
-    if (up === null || this.checking) return;
-    this.checking = true;
-    await up.conversation.check();
-    this.checking = false;
   }
 
   private announce(change: Change): void {

@@ -61,7 +61,7 @@ async function start(name: string, config: StdioConfig, deps: StdioDeps): Promis
   const cwd = await deps.cwd(name, config.cwd);
   const process = deps.spawn({ name, command: config.command ?? [], cwd, env, onStderr: (line) => deps.log('stderr', { server: name, line }) });
   const { write, queuedBytes, kill, onLine, stderrTail, stop } = process;
-  return { write, queuedBytes, kill, onLine, stop, lastWords: stderrTail, onUnsent: () => undefined, onExit: (listener) => process.onExit((exit) => listener(describe(exit))) };
+  return { write, queuedBytes, kill, onLine, stop, lastWords: stderrTail, revoke: () => false, onUnsent: () => undefined, onExit: (listener) => process.onExit((exit) => listener(describe(exit))) };
 }
 
 /** Secrets are read when a process starts: its environment is the one place they can go to. */
