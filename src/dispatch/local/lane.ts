@@ -2,6 +2,7 @@ import type { Journaled } from '../../call/call.ts';
 import type { JsonObject } from '../../call/json.ts';
 import { LOG_LEVELS } from '../../call/session.ts';
 import { eventBlock } from '../../lib/sse.ts';
+import { createAway } from '../aggregate/unavailable.ts';
 import { bare, worded } from '../answer.ts';
 import { LEGACY, LEGACY_VERSIONS, MODERN } from '../envelope.ts';
 import { kindsOf, offerOf } from './offer.ts';
@@ -19,8 +20,8 @@ const LEGACY_ONLY: ReadonlySet<string> = new Set(['initialize', 'ping', 'logging
 const MODERN_ONLY: ReadonlySet<string> = new Set(['server/discover', 'subscriptions/listen']);
 
 /** The local lane: the gateway answers. */
-export function createLocal(upstreams: ReadonlyMap<string, Upstream>, room: Room): (call: Journaled) => Done | Promise<Done> {
-  const toolList = createToolList(room.deps);
+export function createLocal(upstreams: ReadonlyMap<string, Upstream>, room: Room, lists: (call: Journaled) => Promise<Done>): (call: Journaled) => Done | Promise<Done> {
+  const toolList = createToolList(room.deps, createAway(upstreams, room.deps));
   const watches = createWatches(upstreams, room);
   const subscriptions = createSubscriptions(room, watches);
 
@@ -39,9 +40,7 @@ export function createLocal(upstreams: ReadonlyMap<string, Upstream>, room: Room
       case 'subscriptions/listen': return listen(call, room, kindsOf(call, upstreams), watches);
       case 'resources/subscribe': return subscriptions.subscribe(call);
       case 'resources/unsubscribe': return subscriptions.unsubscribe(call);
-      case 'prompts/list': return answer(call, emptyList(call, 'prompts'));
-      case 'resources/list': return answer(call, emptyList(call, 'resources'));
-      case 'resources/templates/list': return answer(call, emptyList(call, 'resourceTemplates'));
+      case 'prompts/list': case 'resources/list': case 'resources/templates/list': return lists(call);
       default: return missing(call);
     }
   };
@@ -56,8 +55,6 @@ function tools(call: Journaled, toolList: ReturnType<typeof createToolList>): Do
   const listed = worded(call.message.rpcId, 200, 'result', list.text, list.value, call.session, 'done');
   return go(call.session?.streamed === true ? { ...listed, event: eventBlock(listed.bytes) } : listed);
 }
-
-const emptyList = (call: Journaled, member: string): JsonObject => ({ [member]: [], ...(call.era === 'modern' ? { resultType: 'complete', ttlMs: 0, cacheScope: 'private' } : {}) });
 
 /** Which log messages the session wants; the lanes that carry them ask the session. */
 function setLevel(call: Journaled): Done {
@@ -89,9 +86,12 @@ function discovered(call: Journaled, room: Room, upstreams: ReadonlyMap<string, 
 
 /**
  * Notifications are heard and stay here: progress answers questions that are asked elsewhere, and a changed list of roots belongs to
- * sessions the gateway itself has opened. Responses answer a question that was never asked here.
+ * sessions the gateway itself has opened. Responses are taken from the session that was asked, once.
  */
 function hear(call: Journaled, room: Room): Done {
+  if (call.message.kind === 'response' && (call.session === null || !room.questions.answered(call.session, call.message))) {
+    room.deps.log('dropped a response that nobody asked for', { correlation_id: call.id });
+  }
   const id = call.message.params['requestId'];
   if (call.message.method === 'notifications/cancelled' && call.session !== null && (typeof id === 'string' || typeof id === 'number')) room.inFlight.cancel(call.session, id);
   return go(bare(202, call.session, 'done'));

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../call/json.ts';
 import type { Principal } from '../../call/principal.ts';
 import type { Tool } from '../../call/target.ts';
 import { cutAt, membersOf, splice, without } from '../../lib/json-spans.ts';
+import { tellable, type Unavailable, unavailableText } from '../aggregate/unavailable.ts';
 import type { DispatchDeps } from '../room.ts';
 
 /** A list as ready text, with its value for the stages that look at values. */
@@ -22,23 +23,26 @@ const KEEP_MS = 60_000;
  * fact of the principal that policy can see, not the id alone, because one id may come with different scopes (cache poisoning between
  * rights, PROTOCOL 5.16).
  */
-export function createToolList(deps: Pick<DispatchDeps, 'visibleTools' | 'catalogVersion' | 'clock'>): (call: Journaled) => ReadyList {
+export function createToolList(deps: Pick<DispatchDeps, 'visibleTools' | 'catalogVersion' | 'mayUse' | 'clock'>, awayNow: () => readonly string[]): (call: Journaled) => ReadyList {
   const ready = new LRUCache<string, ReadyList>({ max: MAX_LISTS, maxSize: MAX_BYTES, sizeCalculation: (list) => 3 * list.text.length + 1, ttl: KEEP_MS, perf: { now: deps.clock.monotonic } });
   const rights = new WeakMap<Principal, string>();
   const renamed = new WeakMap<Tool, string>();
   return (call) => {
     let right = rights.get(call.principal);
     if (right === undefined) rights.set(call.principal, (right = JSON.stringify({ ...call.principal, expiresAt: 0 })));
-    const key = `${deps.catalogVersion()}\n${call.decision.policyVersion}\n${call.server ?? ''}\n${call.era}\n${right}`;
+    // At the aggregate a server that is away is told of; at its own endpoint the call has been refused before.
+    const away = call.server === null ? awayNow() : [];
+    const key = `${deps.catalogVersion()}\n${call.decision.policyVersion}\n${call.server ?? ''}\n${away.join()}\n${call.era}\n${right}`;
     const hit = ready.get(key);
     if (hit !== undefined) return hit;
-    const list = join(deps.visibleTools(call), call, renamed);
+    const tools = deps.visibleTools(call);
+    const list = join(tools, away.length === 0 ? [] : tellable(away, tools, call, deps), call, renamed);
     ready.set(key, list);
     return list;
   };
 }
 
-function join(tools: readonly Tool[], call: Journaled, renamed: WeakMap<Tool, string>): ReadyList {
+function join(tools: readonly Tool[], missing: readonly Unavailable[], call: Journaled, renamed: WeakMap<Tool, string>): ReadyList {
   const definitions = tools.map((tool) => {
     if (call.server !== null) return tool.definition;
     let text = renamed.get(tool);
@@ -46,7 +50,7 @@ function join(tools: readonly Tool[], call: Journaled, renamed: WeakMap<Tool, st
     return text;
   });
   const tail = call.era === 'modern' ? ',"resultType":"complete","ttlMs":0,"cacheScope":"private"' : '';
-  const text = `{"tools":[${definitions.join(',')}]${tail}}`;
+  const text = `{"tools":[${definitions.join(',')}]${tail}${unavailableText(missing)}}`;
   return { text, value: JSON.parse(text) as JsonObject }; // parse edge: definitions the catalog has parsed before
 }
 
