@@ -77,6 +77,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       return decision.effect === 'allow' && decision.obligations.every((duty) => duty.by !== 'approve');
     },
     catalogVersion: () => String(resolve.catalog.version()),
+    toolsKnown: (server) => resolve.catalog.state(server).ok,
     sessions: { admit: (session) => resolve.sessions.keep(session), end: (id) => resolve.sessions.end(id), all: () => resolve.sessions.all(), onEnd: (listener) => void ended.push(listener) },
   });
   const resolve: Resolve = createResolve(config.resolve, { source: dispatch.source, clock, timeoutMs: dispatch.timeoutMs, log });
@@ -115,7 +116,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     serverExists: (name) => Object.hasOwn(config.dispatch.servers, name), secret,
     health, stillValid: authenticate.stillValid, clock, log,
   });
-  authenticate.onRevoked((principalId) => receive.closeStreams(principalId));
+  authenticate.onRevoked((principalId) => {
+    receive.closeStreams(principalId);
+    dispatch.dropOf(principalId);
+  });
 
   return {
     listen: async () => {

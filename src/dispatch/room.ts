@@ -8,6 +8,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { ServerConfig } from './config.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Egress, Log } from './http/link.ts';
+import type { Places } from './places.ts';
+import type { Questions } from './questions.ts';
 import type { Sealed } from './sealed.ts';
 import type { Streams } from './streams.ts';
 import type { Upstream } from './upstream.ts';
@@ -26,6 +28,8 @@ export interface DispatchDeps {
   /** The catalog, filtered by the very decision that guards the call. */
   readonly visibleTools: (call: Journaled) => readonly Tool[];
   readonly catalogVersion: () => string | number;
+  /** Could the server's tools be read when they were last asked for? */
+  readonly toolsKnown: (server: string) => boolean;
   /**
    * Would this caller be let through, were the method asked of that server? What needs a person's yes counts as no: nobody can be asked
    * for one line of a list or one subscription of many. `name`: the prompt's name or the resource's URI as the server knows it.
@@ -48,6 +52,10 @@ export interface Room {
   readonly inFlight: InFlight;
   readonly streams: Streams;
   readonly sealed: Sealed;
+  readonly questions: Questions;
+  readonly places: Places;
+  /** How long a question waits for its answer, ms. */
+  readonly questionMs: number;
   /** A server's tools may have changed: the catalog reads them again. */
   readonly nudge: (server: string) => void;
   /** A server could not be reached: its connection is checked. */

@@ -14,7 +14,8 @@ export interface Sealed {
   /** null: unknown, changed, somebody else's, for something else, or too old. */
   readonly open: (kind: SealedKind, call: Journaled, sealed: string) => string | null;
 }
-export type SealedKind = 'state' | 'cursor';
+/** ticket: the gateway's own state, by which a call that waits for its client's answers is found again. */
+export type SealedKind = 'state' | 'cursor' | 'ticket';
 
 export function createSealed(seal: Seal, now: () => number, ttlMs: number): Sealed {
   return {
@@ -24,7 +25,7 @@ export function createSealed(seal: Seal, now: () => number, ttlMs: number): Seal
 }
 
 const boundOf = (kind: SealedKind, call: Journaled): string =>
-  JSON.stringify([kind, call.principal.id, call.server, call.target.server, call.message.method, kind === 'state' ? digestOf(call) : '']);
+  JSON.stringify([kind, call.principal.id, call.server, call.target.server, call.message.method, kind === 'cursor' ? '' : digestOf(call)]);
 
 /** Of everything that says what is asked, however it is spelled; the envelope and the answers differ from round to round. */
 const digestOf = (call: Journaled): string => sha256(canonicalJson(without(textAt(call.message.text, ['params']) ?? '{}', ['_meta', 'inputResponses', 'requestState'])));

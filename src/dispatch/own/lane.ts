@@ -1,76 +1,74 @@
-import type { GivenUp, Journaled } from '../../call/call.ts';
-import { cutAt, splice, textAt, without } from '../../lib/json-spans.ts';
-import { eventBlock } from '../../lib/sse.ts';
-import { isObject } from '../answer.ts';
-import { dress } from './dress.ts';
+import type { Answer, Journaled } from '../../call/call.ts';
+import type { DispatchConfig } from '../config.ts';
 import { go, stop, type Done, type Room } from '../room.ts';
-import { UpstreamFault, type Upstream } from '../upstream.ts';
+import { UpstreamFault, type Exchange, type Upstream } from '../upstream.ts';
+import { AGAIN } from './again.ts';
+import { createAsking } from './asking.ts';
+import { cancellable } from './cancel.ts';
+import { dress } from './dress.ts';
+import { NOT_FOUND } from './asks.ts';
+import { paramsOf } from './params.ts';
+import { createParking, type Parking } from './parking.ts';
+import { rounds } from './rounds.ts';
+import { createTell } from './tell.ts';
+import { send, tripOf, type Trip } from './trip.ts';
 
-/** For calls whose target sets no time-out of its own, ms. */
-const DEFAULT_MS = 60_000;
+export interface Own {
+  readonly run: (call: Journaled) => Promise<Done>;
+  /** Cancels the calls that wait for what this principal, or with null everybody, was asked. */
+  readonly drop: Parking['drop'];
+}
 
-/** The own lane: the gateway is the server's client. It sends the judged arguments in the server's era and dresses the result for the caller's. */
-export function createOwn(upstreams: ReadonlyMap<string, Upstream>, room: Room, maxBytes: number): (call: Journaled) => Promise<Done> {
-  return async (call) => {
+/**
+ * The own lane: the gateway is the server's client. It sends the judged arguments in the server's era, carries what the server asks to
+ * the caller in the caller's, and dresses the result for it.
+ */
+export function createOwn(upstreams: ReadonlyMap<string, Upstream>, room: Room, config: DispatchConfig): Own {
+  const parking = createParking(room);
+
+  const answer = (call: Journaled): Done | Promise<Answer> => {
     const upstream = upstreams.get(call.target.server ?? '');
     if (upstream === undefined) throw new Error(`no server for ${call.target.id}`);
-    const progress = progressOf(call, room);
-    const cancel = cancellable(call, room);
-    try {
-      const exchange = await upstream.request(call.target.method, paramsOf(call), {
-        principalId: call.principal.id,
-        capabilities: '{}',
-        logLevel: null,
-        onQuestion: null,
-        signal: cancel.signal,
-        timeoutMs: call.target.timeoutMs ?? DEFAULT_MS,
-        maxBytes,
-        onNotification: progress ?? (() => undefined),
-        progressToken: progress !== null,
-      });
-      return go(dress(exchange, upstream.era() ?? 'legacy', call));
-    } catch (thrown) {
-      if (thrown instanceof UpstreamFault) return stop(thrown.refusal);
-      throw thrown;
-    } finally {
-      cancel.done();
-    }
+    const trip = tripOf(call, upstream, config.servers[upstream.name]?.client_capabilities ?? [], config.max_answer_bytes, room.deps.clock.monotonic());
+    const params = paramsOf(trip, room);
+    if ('code' in params) return stop(params);
+    const finish = (exchange: Exchange): Answer => dress(exchange, trip, room);
+    if (params.ticket !== null && params.ticket !== AGAIN) return parking.resume(call, params.ticket, finish) ?? stop({ code: 'dispatch.state', effect: 'none' });
+    if (call.era === 'modern' && trip.era === 'legacy' && trip.capabilities !== '{}') return parking.begin(trip, params.text, finish);
+    return converse(trip, params.text, room).then(finish);
   };
-}
 
-/** The params as text: the judged arguments letter for letter, and nothing of the client's `_meta`, which is between it and the gateway. */
-function paramsOf(call: Journaled): string {
-  if (call.target.tool !== null) return `{"name":${JSON.stringify(call.target.tool.name)},"arguments":${call.input.text}}`;
-  return without(textAt(call.message.text, ['params']) ?? '{}', ['_meta']);
-}
-
-/** Passes progress on under the client's own token; null when it wants none. */
-function progressOf(call: Journaled, room: Room): ((method: string, paramsText: string) => void) | null {
-  const meta = call.message.params['_meta'];
-  const token = isObject(meta) ? meta['progressToken'] : undefined;
-  if (typeof token !== 'string' && typeof token !== 'number') return null;
-  return (method, paramsText) => {
-    const cut = cutAt(paramsText, ['progressToken']);
-    if (cut === null || method !== 'notifications/progress') return;
-    const block = room.deps.screen(eventBlock(`{"jsonrpc":"2.0","method":"${method}","params":${splice(paramsText, cut, JSON.stringify(token))}}`), call);
-    if (block !== null) call.side.event(block);
-  };
-}
-
-/** The call's signal, joined with `notifications/cancelled` of its session. */
-function cancellable(call: Journaled, room: Room): { readonly signal: GivenUp; readonly done: () => void } {
-  const { session, message, signal } = call;
-  if (session === null || message.rpcId === null) return { signal, done: () => undefined };
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort);
-  const forget = room.inFlight.add(session, message.rpcId, abort);
   return {
-    signal: controller.signal,
-    done: () => {
-      signal.removeEventListener('abort', abort);
-      forget();
+    run: async (call) => {
+      try {
+        const answered = await answer(call);
+        return 'stop' in answered || 'go' in answered ? answered : go(answered);
+      } catch (thrown) {
+        if (thrown instanceof UpstreamFault) return stop(thrown.refusal);
+        throw thrown;
+      }
     },
+    drop: parking.drop,
   };
+}
+
+/** A call that is over when its answer is there: what the server asks meanwhile, its client is asked meanwhile. */
+async function converse(trip: Trip, paramsText: string, room: Room): Promise<Exchange> {
+  const { call } = trip;
+  const cancel = cancellable(call, room);
+  const tell = createTell(call, room);
+  const asking = call.era === 'legacy' && call.session !== null && trip.capabilities !== '{}' ? createAsking(trip, call.session, room, cancel.abort) : null;
+  const how = { signal: cancel.signal, onNotification: tell.notification, progressToken: tell.wantsProgress };
+  if (asking !== null) cancel.signal.addEventListener('abort', asking.close);
+  try {
+    if (trip.era === 'modern' && (call.era === 'legacy')) return await rounds(trip, paramsText, how, asking, cancel, room.deps.clock.monotonic);
+    const onQuestion = asking === null ? null : async ({ method, paramsText: text, params }: { method: string; paramsText: string; params: Parameters<typeof asking.ask>[2] }) => (await asking.ask(method, text, params)) ?? NOT_FOUND;
+    return await send(trip, paramsText, { ...how, onQuestion });
+  } catch (thrown) {
+    const refusal = asking?.refusal();
+    throw thrown instanceof UpstreamFault && refusal != null ? new UpstreamFault(refusal) : thrown;
+  } finally {
+    asking?.close();
+    cancel.done();
+  }
 }
