@@ -5,10 +5,12 @@ import type { Session } from '../../call/session.ts';
 import type { SseEvent } from '../../lib/sse.ts';
 import { effectOf, isObject, parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from '../answer.ts';
 import { mayForwardAsk, sayAside } from './asks.ts';
+import { givenOut, unheard } from './given-out.ts';
+import type { MirrorRoom } from './room.ts';
 import { Exchange, mediaType, single, type Broken, type Headers, type Sink } from '../http/exchange.ts';
 import type { Link } from '../http/link.ts';
 import { openSession } from '../open-session.ts';
-import { go, stop, type Done, type Room } from '../room.ts';
+import { go, stop, type Done } from '../room.ts';
 
 /** Progress starts the time-out again, up to so many times its length (MCP 2026-07-28 lifecycle: an absolute maximum always). */
 const PROGRESS_FACTOR = 10;
@@ -18,12 +20,13 @@ const CANCEL_GRACE_MS = 2_000;
 const DRAIN_MS = 1_000;
 /** So many dropped messages of one exchange are logged. */
 const LOGGED_DROPS = 5;
+const TOLD = Promise.resolve();
 
 /** One mirrored request: its bytes out, its events and answer back. Ends exactly once, by an answer, a fault, the clock or the client. */
 export class MirrorCall implements Sink {
   readonly #call: Journaled;
   readonly #link: Link;
-  readonly #room: Room;
+  readonly #room: MirrorRoom;
   readonly #end: (done: Done) => void;
   readonly #exchange: Exchange;
   readonly #startedAt: number;
@@ -37,7 +40,7 @@ export class MirrorCall implements Sink {
   #dropped = 0;
   #cancelled = false;
 
-  constructor(call: Journaled, link: Link, room: Room, end: (done: Done) => void) {
+  constructor(call: Journaled, link: Link, room: MirrorRoom, end: (done: Done) => void) {
     this.#call = call;
     this.#link = link;
     this.#room = room;
@@ -45,7 +48,7 @@ export class MirrorCall implements Sink {
     this.#exchange = new Exchange(this, link.maxBytes);
     this.#startedAt = room.deps.clock.monotonic();
     const { session, message } = call;
-    this.#forget = session !== null && message.rpcId !== null ? room.inFlight.add(session, message.rpcId, () => this.#cancel(false)) : null;
+    this.#forget = session !== null && message.rpcId !== null ? room.inFlight.add(session, message.rpcId, (tellServer) => this.#cancel(tellServer)) : null;
   }
 
   start(headers: string[], body: Buffer | string): void {
@@ -60,7 +63,7 @@ export class MirrorCall implements Sink {
   handleEvent(): void {
     if (this.#over) return;
     // Modern: closing the stream is the cancellation. Legacy: it is a message of its own, and the server may still answer.
-    if (this.#call.era === 'legacy') return this.#cancel(true);
+    if (this.#call.era === 'legacy') return void this.#cancel(true);
     this.#giveUp({ code: 'dispatch.cancelled', effect: this.#exchange.sent ? 'unknown' : 'none' });
   }
 
@@ -97,7 +100,11 @@ export class MirrorCall implements Sink {
     if (shape === 'response') return this.#response(event, message);
     if (this.#over) return this.#drop('a message after the answer');
     if (shape === 'request' && !mayForwardAsk(message, this.#call, this.#link, this.#room)) return;
-    if (shape === 'notification') this.#heard(message);
+    if (shape === 'notification') {
+      const why = unheard(message, this.#call, this.#link.config.client_capabilities, this.#room);
+      if (why !== null) return this.#drop(why);
+      this.#heard(message);
+    }
     const block = this.#room.deps.screen(event.raw, this.#call);
     if (block !== null) this.#call.side.event(block);
   };
@@ -131,7 +138,9 @@ export class MirrorCall implements Sink {
   #answer(bytes: Buffer, message: JsonObject, event: Buffer | null): void {
     const session = this.#call.message.method === 'initialize' ? this.#opened(message) : this.#call.session;
     if (session !== null) session.streamed = event !== null;
-    this.#settle(go({ status: this.#status, bytes, message, event, session, effect: effectOf(message), droppedBytes: 0 }));
+    const given = givenOut(this.#call, { bytes, message, event }, this.#link.config.client_capabilities, this.#room);
+    if (typeof given === 'string') this.#fail({ code: 'dispatch.bad_answer', note: given, effect: 'unknown' });
+    else this.#settle(go({ status: this.#status, bytes: given.bytes, message: given.message, event: given.event, session, effect: effectOf(message), droppedBytes: 0 }));
     if (event !== null) this.#timer = setTimeout(() => this.#exchange.abort(), DRAIN_MS).unref();
   }
 
@@ -158,30 +167,32 @@ export class MirrorCall implements Sink {
     if (left >= timeoutMs) this.#timer.refresh();
   }
 
-  #cancel(tellServer: boolean): void {
-    if (this.#over || this.#cancelled) return;
+  /** Resolves when the server has been told. */
+  #cancel(tellServer: boolean): Promise<void> {
+    if (this.#over || this.#cancelled) return TOLD;
     this.#cancelled = true;
-    if (tellServer) this.#tellCancelled();
+    const told = tellServer ? this.#tellCancelled() : TOLD;
     this.#stopTimer();
     const refusal: Refusal = { code: 'dispatch.cancelled', effect: this.#exchange.sent ? 'unknown' : 'none' };
     this.#timer = setTimeout(() => this.#giveUp(refusal), CANCEL_GRACE_MS);
+    return told;
   }
 
   #late(): void {
-    if (this.#call.era === 'legacy') this.#tellCancelled();
+    if (this.#call.era === 'legacy') void this.#tellCancelled();
     this.#giveUp({ code: 'dispatch.timeout', note: `${this.#call.target.timeoutMs} ms`, effect: this.#exchange.sent ? 'unknown' : 'none' });
   }
 
-  #tellCancelled(): void {
-    if (!this.#exchange.sent || this.#call.message.method === 'initialize') return; // the handshake cannot be cancelled
+  #tellCancelled(): Promise<void> {
+    if (!this.#exchange.sent || this.#call.message.method === 'initialize') return TOLD; // the handshake cannot be cancelled
     const text = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: this.#call.message.rpcId } });
-    void sayAside(this.#link, this.#call, text);
+    return sayAside(this.#link, this.#call, text);
   }
 
   #sessionGone(session: Session): void {
     session.upstreamId = null; // nothing is left to end on the server
+    this.#giveUp({ code: 'dispatch.session', effect: 'none' }); // before the session's end cancels what runs in it
     this.#room.deps.sessions.end(session.id);
-    this.#giveUp({ code: 'dispatch.session', effect: 'none' });
   }
 
   #giveUp(refusal: Refusal): void {

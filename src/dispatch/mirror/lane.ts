@@ -5,7 +5,10 @@ import { withoutCapabilities } from '../capabilities.ts';
 import { Exchange, mediaType, type Headers, type Sink } from '../http/exchange.ts';
 import { mirrorHeaders, type Link } from '../http/link.ts';
 import { MirrorCall } from './call.ts';
+import { givenBack } from './given-back.ts';
+import type { MirrorRoom } from './room.ts';
 import { MirrorStream } from './stream.ts';
+import { createTasks } from './tasks.ts';
 import { go, stop, type Done, type Room } from '../room.ts';
 import { UpstreamFault } from '../upstream.ts';
 
@@ -14,7 +17,8 @@ const SHORT_MS = 30_000;
 const SHORT_BYTES = 65_536;
 
 /** The mirror lane: same era on both sides, so bytes pass unchanged, with the gateway's credential in place of the client's. */
-export function createMirror(links: ReadonlyMap<string, Link>, room: Room): (call: Journaled) => Done | Promise<Done> {
+export function createMirror(links: ReadonlyMap<string, Link>, outer: Room): (call: Journaled) => Done | Promise<Done> {
+  const room: MirrorRoom = { ...outer, tasks: createTasks(outer.deps.clock.monotonic) };
   return (call) => {
     const link = links.get(call.target.server ?? '');
     if (link === undefined) throw new Error(`no HTTP server for ${call.target.id}`);
@@ -37,15 +41,16 @@ function isAwaited(call: Journaled): boolean {
   return call.session !== null && rpcId !== null && call.session.asked.delete(rpcId);
 }
 
-function send(call: Journaled, link: Link, room: Room, credential: readonly string[]): Promise<Done> {
+function send(call: Journaled, link: Link, room: MirrorRoom, credential: readonly string[]): Done | Promise<Done> {
   const { kind, method } = call.message;
   if (kind === 'stream') return new Promise((end) => new MirrorStream(call, link, room, end).start(mirrorHeaders(call, call.session, credential, 'GET'), null));
   if (kind === 'end') return endSession(call, link, room, credential);
   const headers = mirrorHeaders(call, call.session, credential, 'POST');
+  const body = givenBack(call, kind === 'request' ? withoutCapabilities(call.message, call.era, link.config.client_capabilities) : call.message.bytes, room);
+  if (body === null) return stop({ code: 'dispatch.state', effect: 'none' });
   if (kind !== 'request') return post(call, link, room, headers);
   // What was judged is what is sent: a judged text that is not the message's own would need the own lane (CWE-367).
   if (call.target.tool !== null && call.input.text !== call.message.argumentsText) throw new Error('the judged arguments are not those of the message');
-  const body = withoutCapabilities(call.message, call.era, link.config.client_capabilities);
   if (method === 'subscriptions/listen') return new Promise((end) => new MirrorStream(call, link, room, end).start(headers, body));
   return new Promise((end) => new MirrorCall(call, link, room, end).start(headers, body));
 }
@@ -66,6 +71,7 @@ async function post(call: Journaled, link: Link, room: Room, headers: string[]):
 async function endSession(call: Journaled, link: Link, room: Room, credential: readonly string[]): Promise<Done> {
   const { session } = call;
   if (session === null) return stop({ code: 'dispatch.session', effect: 'none' });
+  await room.inFlight.cancelAll(session); // while the server still knows the session they run in
   const sent = session.upstreamId === null ? null : await short(link, { method: 'DELETE', headers: mirrorHeaders(call, session, credential, 'DELETE'), body: null });
   session.upstreamId = null;
   room.deps.sessions.end(session.id); // whatever the server says: the client is done with it

@@ -4,9 +4,11 @@ import type { Refusal } from '../../call/refusal.ts';
 import type { SseEvent } from '../../lib/sse.ts';
 import { bare, effectOf, isObject, parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from '../answer.ts';
 import { mayForwardAsk } from './asks.ts';
+import { unheard } from './given-out.ts';
+import type { MirrorRoom } from './room.ts';
 import { Exchange, mediaType, type Broken, type Headers, type Sink } from '../http/exchange.ts';
 import type { Link } from '../http/link.ts';
-import { go, stop, type Done, type Room } from '../room.ts';
+import { go, stop, type Done } from '../room.ts';
 import { HELLO, LEGACY_CHANGES, modernChanges, type Wanted } from '../streams.ts';
 
 /** How long a server may take to open a stream, ms. */
@@ -23,7 +25,7 @@ const TOOLS_ONLY: Wanted = { tools: LEGACY_CHANGES.tools };
 export class MirrorStream implements Sink {
   readonly #call: Journaled;
   readonly #link: Link;
-  readonly #room: Room;
+  readonly #room: MirrorRoom;
   readonly #end: (done: Done) => void;
   readonly #exchange: Exchange;
   #status = 0;
@@ -33,7 +35,7 @@ export class MirrorStream implements Sink {
   #over = false;
   #dropped = 0;
 
-  constructor(call: Journaled, link: Link, room: Room, end: (done: Done) => void) {
+  constructor(call: Journaled, link: Link, room: MirrorRoom, end: (done: Done) => void) {
     this.#call = call;
     this.#link = link;
     this.#room = room;
@@ -88,6 +90,8 @@ export class MirrorStream implements Sink {
     if (message === null || shape === 'junk') return this.#drop('no JSON-RPC message');
     if (shape === 'response') return this.#response(event, event.data, message);
     if (shape === 'request' && !mayForwardAsk(message, this.#call, this.#link, this.#room)) return;
+    const why = shape === 'notification' ? unheard(message, this.#call, this.#link.config.client_capabilities, this.#room) : null;
+    if (why !== null) return this.#drop(why);
     const block = this.#room.deps.screen(event.raw, this.#call);
     if (block !== null) this.#send(block);
     if (shape === 'notification') this.#heard(message);

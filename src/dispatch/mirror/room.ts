@@ -1,0 +1,7 @@
+import type { Room } from '../room.ts';
+import type { Tasks } from './tasks.ts';
+
+/** The dispatch room as this lane sees it. */
+export interface MirrorRoom extends Room {
+  readonly tasks: Tasks;
+}
