@@ -18,7 +18,7 @@ import type { DispatchDeps, Room } from './room.ts';
 import { createSource, type CatalogSource } from './source.ts';
 import { createSeal } from '../lib/seal.ts';
 import { createSealed } from './sealed.ts';
-import { createStreams, LIST_KINDS } from './streams.ts';
+import { AGGREGATE, createStreams, LIST_KINDS } from './streams.ts';
 import { createTimeouts } from './timeouts.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -69,7 +69,11 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
     upstream.onChanged((change) => {
       // A new connection may have new lists. Of its tools the catalog knows better then; but what the server says of them is passed on
       // at once, too: the catalog tells again if they differ.
-      for (const kind of LIST_KINDS) if ((change === kind || (change === 'connected' && kind !== 'tools')) && tells(upstream, kind)) room.streams.changed(kind, upstream.name, true);
+      for (const kind of LIST_KINDS) {
+        if (change !== kind && (change !== 'connected' || kind === 'tools')) continue;
+        if (tells(upstream, kind)) room.streams.changed(kind, upstream.name, true);
+        else if (lists(upstream, kind)) room.streams.changed(kind, AGGREGATE); // whose lists grow by what is connected
+      }
     });
   }
   const memberLists = createMemberLists(upstreams, room, {

@@ -3,6 +3,7 @@ import type { Answer, Journaled } from '../../call/call.ts';
 import type { JsonObject } from '../../call/json.ts';
 import type { Tool } from '../../call/target.ts';
 import { made, principal, rig, session, tool, until, type CallOptions, type Rig } from '../../../test/kit/dispatch-rig.ts';
+import { CAPABILITIES, INSTRUCTIONS } from '../aggregate/offer.ts';
 import type { Done } from '../room.ts';
 import type { Upstream } from '../upstream.ts';
 
@@ -86,14 +87,14 @@ describe('tools/list', () => {
   });
 });
 
-/** Of every server together: what any has, tasks never. */
+/** What that server has, tasks never. */
 const ALL = { tools: { listChanged: true }, prompts: { listChanged: true }, resources: { subscribe: true }, logging: {} };
 
 describe('the handshake', () => {
   test.each([['2025-11-25', '2025-11-25'], ['2025-06-18', '2025-06-18'], ['2025-03-26', '2025-03-26'], ['2024-11-05', '2024-11-05'], ['1999-01-01', '2025-11-25']])('asked for %s agrees on %s', async (asked, agreed) => {
     const { r } = room();
     const answer = await run(r, request('initialize', { protocolVersion: asked, capabilities: {} }));
-    expect(resultOf(answer)).toEqual({ protocolVersion: agreed, capabilities: ALL, serverInfo: { name: 'sallyport', title: 'Sallyport', version: '0.1.0' } });
+    expect(resultOf(answer)).toEqual({ protocolVersion: agreed, capabilities: CAPABILITIES, instructions: INSTRUCTIONS, serverInfo: { name: 'sallyport', title: 'Sallyport', version: '0.1.0' } });
     expect(answer.session).toMatchObject({ version: agreed, upstreamId: null });
     expect(r.sessions.has(answer.session?.id ?? '')).toBe(true);
   });
@@ -111,7 +112,7 @@ describe('the handshake', () => {
   test('server/discover', async () => {
     const { r } = room();
     expect(resultOf(await run(r, request('server/discover'), { era: 'modern' }))).toEqual({
-      resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: ALL, ttlMs: 0, cacheScope: 'private',
+      resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: CAPABILITIES, instructions: INSTRUCTIONS, ttlMs: 0, cacheScope: 'private',
       _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'sallyport', title: 'Sallyport', version: '0.1.0' } },
     });
   });
@@ -121,8 +122,6 @@ test('small things', async () => {
   const { r } = room();
   expect(resultOf(await run(r, request('ping')))).toEqual({});
   expect(resultOf(await run(r, request('logging/setLevel', { level: 'info' })))).toEqual({});
-  expect(resultOf(await run(r, request('prompts/list')))).toEqual({ prompts: [] });
-  expect(resultOf(await run(r, request('resources/list'), { era: 'modern' }))).toEqual({ resources: [], resultType: 'complete', ttlMs: 0, cacheScope: 'private' });
   expect(await run(r, '{"jsonrpc":"2.0","method":"notifications/initialized"}')).toMatchObject({ status: 202, message: null });
   expect(await run(r, '{"jsonrpc":"2.0","id":1,"result":{}}')).toMatchObject({ status: 202 });
   expect(await run(r, request('what/ever'), { era: 'modern' })).toMatchObject({ status: 404, message: { error: { code: -32601 } } });
