@@ -5,8 +5,9 @@ import type { Channel } from './streams.ts';
 
 /** So long a POST may wait for a refusal of its own; then it is accepted. */
 const ACCEPT_MS = 500;
-/** How often it is asked meanwhile whether its session was found. */
-const ASK_MS = 20;
+/** How often it is asked meanwhile how far the corridor has come: after so long, and each time after twice as long. */
+const ASK_MS = 1;
+const ASK_AT_MOST_MS = 32;
 
 /**
  * A POST to a channel: the answers go out on the channel's stream (MCP 2024-11-05 transports), the POST is only told that it was taken. Who
@@ -26,7 +27,10 @@ export class ChannelPost implements Carrier {
     this.#left = size;
   }
 
-  /** Once the parts run: accepts as soon as the corridor has found their session. */
+  /**
+   * Once the parts run: accepts as soon as one is on record and with its server, for then the session is theirs, and a cancellation that
+   * follows finds the call.
+   */
   accept(parts: readonly Part[]): void {
     setImmediate(() => this.#ask(parts));
   }
@@ -52,9 +56,10 @@ export class ChannelPost implements Carrier {
 
   #ask(parts: readonly Part[]): void {
     if (this.#left === 0) return;
-    if (this.#waitedMs >= ACCEPT_MS || parts.some((part) => part.known?.target !== undefined)) return this.#exchange.accept();
-    this.#waitedMs += ASK_MS;
-    this.#timer = setTimeout(() => this.#ask(parts), ASK_MS);
+    if (this.#waitedMs >= ACCEPT_MS || parts.some((part) => part.known?.journalSeq !== undefined)) return this.#exchange.accept();
+    const waitMs = Math.min(ASK_AT_MOST_MS, this.#waitedMs + ASK_MS);
+    this.#waitedMs += waitMs;
+    this.#timer = setTimeout(() => this.#ask(parts), waitMs);
   }
 
   #stop(): void {
