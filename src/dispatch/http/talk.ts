@@ -88,9 +88,11 @@ class Talk implements Sink {
   }
 
   start(credential: readonly string[]): void {
-    const { origin, path, calls } = this.#link;
+    const { origin, path, calls, streams } = this.#link;
+    // A reply must not wait for a connection behind the calls that wait for it (CWE-833).
+    const pool = this.#saying.id === null ? streams : calls;
     this.#saying.signal?.addEventListener('abort', this);
-    this.#exchange.start(calls, { origin, path, method: 'POST', headers: [...JSON_HEADERS, ...this.#saying.headers, ...credential], body: this.#saying.body });
+    this.#exchange.start(pool, { origin, path, method: 'POST', headers: [...JSON_HEADERS, ...this.#saying.headers, ...credential], body: this.#saying.body });
   }
   handleEvent(): void {
     this.#giveUp('dispatch.cancelled');

@@ -32,9 +32,9 @@ const SWEEP_MS = 60_000;
 /** Bounds of the wait before a stream that was closed in good order is taken up again, ms. */
 const SHORTEST_MS = 100, LONGEST_MS = 30_000, USUAL_MS = 1_000;
 
-/** An MCP server over Streamable HTTP, to which the gateway is the client. `request` and `watch` throw `NoStreamableHttp` when it may be an HTTP+SSE server. */
-export function createHttpUpstream(link: Link, deps: { readonly clock: Clock; readonly log: Log }): HttpUpstream {
-  return new Http(link, deps.clock, deps.log);
+/** An MCP server over Streamable HTTP, to which the gateway is the client. `request` and `watch` throw `NoStreamableHttp`, and `onNoStreamableHttp` is called, when it may be an HTTP+SSE server. */
+export function createHttpUpstream(link: Link, deps: { readonly clock: Clock; readonly log: Log; readonly onNoStreamableHttp?: () => void }): HttpUpstream {
+  return new Http(link, deps.clock, deps.log, deps.onNoStreamableHttp ?? (() => undefined));
 }
 
 /** What a look at the server showed. */
@@ -49,6 +49,7 @@ class Http implements HttpUpstream {
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #onNoStreamableHttp: () => void;
   readonly #changes: Changes = createChanges();
   readonly #voice: Voice;
   readonly #legacy: Legacy;
@@ -68,11 +69,12 @@ class Http implements HttpUpstream {
   #sweeper: NodeJS.Timeout | null = null;
   #refresher: NodeJS.Timeout | undefined;
 
-  constructor(link: Link, clock: Clock, log: Log) {
+  constructor(link: Link, clock: Clock, log: Log, onNoStreamableHttp: () => void) {
     this.name = link.name;
     this.#link = link;
     this.#clock = clock;
     this.#log = log;
+    this.#onNoStreamableHttp = onNoStreamableHttp;
     this.#eras = link.config.era === 'auto' ? [] : [link.config.era];
     this.#voice = { link, monotonic: clock.monotonic, nextId: () => ++this.#lastId, onChange: this.#changes.heard };
     this.#legacy = new Legacy(this.#voice, () => this.suspect());
@@ -163,6 +165,7 @@ class Http implements HttpUpstream {
       const fault = thrown instanceof UpstreamFault ? thrown : new UpstreamFault({ code: 'dispatch.unavailable', note: String(thrown), effect: 'none' });
       if (this.#cause !== fault.message) this.#log('server not reachable', { server: this.name, cause: fault.message });
       this.#cause = fault.message;
+      if (fault instanceof NoStreamableHttp) this.#onNoStreamableHttp();
       throw fault instanceof NoStreamableHttp ? fault : new UpstreamFault({ ...fault.refusal, effect: 'none' }); // whatever broke, the caller's request was not sent
     }
   }
