@@ -50,15 +50,19 @@ export interface OldServer extends Canned {
   readonly sessions: Map<string, unknown>;
   /** GET streams that are open, by session. */
   readonly streams: Map<string, ServerResponse>;
+  /** Not null: it answers everything so. */
+  readonly state: { status: number | null };
   readonly calls: (method: string) => Seen[];
 }
 /** A 2025-11-25 server with sessions. `stream` false: it has no GET stream. */
 export async function oldServer(call: Answerer, capabilities: object = { tools: {} }, stream: boolean | Answerer = true): Promise<OldServer> {
   const sessions = new Map<string, unknown>();
   const streams = new Map<string, ServerResponse>();
+  const state: OldServer['state'] = { status: null };
   let count = 0;
   const server = await canned((seen, res) => {
     const { method, params } = seen.json;
+    if (state.status !== null) return void res.writeHead(state.status).end();
     const id = String(seen.headers['mcp-session-id']);
     if (method === 'initialize') {
       const fresh = `up-${++count}`;
@@ -82,7 +86,7 @@ export async function oldServer(call: Answerer, capabilities: object = { tools: 
     if (seen.json['id'] === undefined || method === undefined) return void res.writeHead(202).end();
     call(seen, res);
   });
-  return { ...server, sessions, streams, calls: (method) => server.seen.filter((seen) => seen.json['method'] === method) };
+  return { ...server, sessions, streams, state, calls: (method) => server.seen.filter((seen) => seen.json['method'] === method) };
 }
 
 export interface NewServer extends Canned {

@@ -7,8 +7,8 @@ import type { UpSession } from './probe.ts';
  */
 export interface UpSessions {
   /**
-   * The session for both, opened when there is none, and held until it is released. Fails as `open` fails, the next call tries again;
-   * and with `SessionsFull` when there is no room.
+   * The session for both, opened when there is none, and held until it is released. Rejects as `open` does, the next call tries again;
+   * throws `SessionsFull` when there is no room.
    */
   readonly hold: (principalId: string, capabilities: string) => Held | Promise<Held>;
   /** Keeps a session that was opened elsewhere, and holds it. */
