@@ -150,7 +150,7 @@ describe('streams', () => {
     const { r } = room();
     const m = made(request('subscriptions/listen', { notifications: { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true, taskIds: ['t'] } }, 'sub'), { lane: 'local', server: null, era: 'modern', timeoutMs: null });
     const done = r.dispatch.stage.run(m.call);
-    expect(m.events[0]).toContain('{"notifications":{"toolsListChanged":true,"promptsListChanged":true},"_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}');
+    expect(m.events[0]).toContain('{"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true},"_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}');
     r.dispatch.toolsChanged(null);
     expect(m.events[1]).toContain('notifications/tools/list_changed');
     await r.dispatch.close();

@@ -2,9 +2,8 @@ import type { Journaled } from '../../call/call.ts';
 import type { JsonObject } from '../../call/json.ts';
 import { LOG_LEVELS } from '../../call/session.ts';
 import { eventBlock } from '../../lib/sse.ts';
-import { createAway } from '../aggregate/unavailable.ts';
 import { bare, worded } from '../answer.ts';
-import { LEGACY, LEGACY_VERSIONS, MODERN } from '../envelope.ts';
+import { LEGACY, LEGACY_VERSIONS, MODERN, OLDEST } from '../envelope.ts';
 import { kindsOf, offerOf } from './offer.ts';
 import { openSession } from '../open-session.ts';
 import { go, stop, type Done, type Room } from '../room.ts';
@@ -13,7 +12,7 @@ import { listen, stream } from './stream.ts';
 import { createSubscriptions } from './subscribe.ts';
 import { createToolList } from './tool-list.ts';
 import type { Upstream } from '../upstream.ts';
-import { createWatches } from './watches.ts';
+import { createWatching } from './watching.ts';
 
 /** Methods that one era has and the other has not (MCP 2026-07-28, changes): absent there, not answered out of courtesy. */
 const LEGACY_ONLY: ReadonlySet<string> = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
@@ -21,9 +20,9 @@ const MODERN_ONLY: ReadonlySet<string> = new Set(['server/discover', 'subscripti
 
 /** The local lane: the gateway answers. */
 export function createLocal(upstreams: ReadonlyMap<string, Upstream>, room: Room, lists: (call: Journaled) => Promise<Done>): (call: Journaled) => Done | Promise<Done> {
-  const toolList = createToolList(room.deps, createAway(upstreams, room.deps));
-  const watches = createWatches(upstreams, room);
-  const subscriptions = createSubscriptions(room, watches);
+  const toolList = createToolList(room.deps, upstreams);
+  const watching = createWatching(upstreams, room);
+  const subscriptions = createSubscriptions(room, watching);
 
   return (call) => {
     const { kind, method } = call.message;
@@ -37,7 +36,7 @@ export function createLocal(upstreams: ReadonlyMap<string, Upstream>, room: Room
       case 'logging/setLevel': return setLevel(call);
       case 'initialize': return initialize(call, room, upstreams);
       case 'server/discover': return answer(call, discovered(call, room, upstreams));
-      case 'subscriptions/listen': return listen(call, room, kindsOf(call, upstreams), watches);
+      case 'subscriptions/listen': return listen(call, room, kindsOf(call, upstreams), watching);
       case 'resources/subscribe': return subscriptions.subscribe(call);
       case 'resources/unsubscribe': return subscriptions.unsubscribe(call);
       case 'prompts/list': case 'resources/list': case 'resources/templates/list': return lists(call);
@@ -68,7 +67,7 @@ function initialize(call: Journaled, room: Room, upstreams: ReadonlyMap<string, 
   const { deps } = room;
   const isChannel = call.session?.kind === 'channel';
   const wanted = call.message.params['protocolVersion'];
-  const version = typeof wanted === 'string' && LEGACY_VERSIONS.includes(wanted) ? wanted : LEGACY;
+  const version = typeof wanted === 'string' && LEGACY_VERSIONS.includes(wanted) ? wanted : isChannel ? OLDEST : LEGACY;
   const session = openSession(call, version, null, deps.clock.now());
   if (!isChannel) deps.sessions.admit(session); // a channel is there from the moment its stream is open
   const { capabilities, serverInfo, instructions } = offerOf(call, upstreams, room);

@@ -29,8 +29,9 @@ export function offerOf(call: Journaled, upstreams: ReadonlyMap<string, Upstream
 
 /** The lists of whose changes the gateway hears at this endpoint: its own list of tools, others where a server says that it tells. */
 export function kindsOf(call: Journaled, upstreams: ReadonlyMap<string, Upstream>): readonly ListKind[] {
-  const behind = call.server === null ? [...upstreams.values()] : [upstreams.get(call.server)];
-  return LIST_KINDS.filter((kind) => kind === 'tools' || behind.some((upstream) => tells(upstream, kind)));
+  if (call.server === null) return LIST_KINDS; // as it offers: servers come and go
+  const upstream = upstreams.get(call.server);
+  return LIST_KINDS.filter((kind) => kind === 'tools' || tells(upstream, kind));
 }
 /** Does this server say that it tells when the list changes? */
 export const tells = (upstream: Upstream | undefined, kind: ListKind): boolean => flag(capabilitiesAt(upstream)[kind], 'listChanged');

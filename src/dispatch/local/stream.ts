@@ -7,7 +7,7 @@ import { go, type Done, type Room } from '../room.ts';
 import { LEGACY_CHANGES, type ListKind, modernChanges, type OpenStream, SUBSCRIPTION_ID, subscriptionMeta, type Wanted } from '../streams.ts';
 import { closing, opening } from './channel.ts';
 import { error } from './say.ts';
-import { MAX_WATCHED, type Watches } from './watches.ts';
+import { MAX_WATCHED, type Watching } from './watching.ts';
 import type { Watched } from './updated.ts';
 
 /** A legacy GET where no server is asked: open until somebody closes it, for what the gateway has to tell this session. */
@@ -27,14 +27,14 @@ const BEGIN_MS = 30_000;
  * A modern `subscriptions/listen` where no server is asked. Acknowledges exactly what will be told: `kinds` are the lists of which the
  * gateway hears at this endpoint; a resource, if the caller might subscribe to it and its server accepts.
  */
-export function listen(call: Journaled, room: Room, kinds: readonly ListKind[], watches: Watches): Done | Promise<Done> {
+export function listen(call: Journaled, room: Room, kinds: readonly ListKind[], watching: Watching): Done | Promise<Done> {
   const wanted = call.message.params['notifications'];
   if (!isObject(wanted)) return error(call, 400, -32602, 'Invalid params: `notifications` says what to listen for.');
   const honoured = kinds.filter((kind) => wanted[`${kind}ListChanged`] === true);
   const uris = wanted['resourceSubscriptions'];
   const asked = Array.isArray(uris) ? [...new Set(uris.filter((uri) => typeof uri === 'string'))].slice(0, MAX_WATCHED) : [];
-  const watched = asked.map((uri) => watches.find(call, uri)).filter((found) => found !== null);
-  if (watched.length > 0) return watchAll(call, room, honoured, watches, watched);
+  const watched = asked.map((uri) => watching.find(call, uri)).filter((found) => found !== null);
+  if (watched.length > 0) return watchAll(call, room, honoured, watching, watched);
   const ack = acknowledge(call, honoured, null);
   if (honoured.length > 0) return new Promise((resolve) => void hold(call, room, ack, modernChanges(honoured, call.message.rpcId), () => resolve(go(farewell(call)))));
   call.side.event(ack); // nothing will ever come: say so and end (MCP 2026-07-28 subscriptions)
@@ -42,7 +42,7 @@ export function listen(call: Journaled, room: Room, kinds: readonly ListKind[], 
 }
 
 /** The acknowledgement comes first and names what the servers accepted; what they tell before it goes out after it. */
-async function watchAll(call: Journaled, room: Room, lists: readonly ListKind[], watches: Watches, wanted: readonly Watched[]): Promise<Done> {
+async function watchAll(call: Journaled, room: Room, lists: readonly ListKind[], watching: Watching, wanted: readonly Watched[]): Promise<Done> {
   const early = new Map<string, Buffer>();
   let open: OpenStream | null = null;
   const tell = (uri: string, block: Buffer): void => {
@@ -56,7 +56,7 @@ async function watchAll(call: Journaled, room: Room, lists: readonly ListKind[],
   const work = async (): Promise<void> => {
     for (const watched of queue) {
       if (call.signal.aborted || room.deps.clock.monotonic() > until) return;
-      const stop = await watches.open(watched, tell).catch(() => null); // refused: left out of the acknowledgement
+      const stop = await watching.open(watched, tell).catch(() => null); // refused: left out of the acknowledgement
       if (stop === null) continue;
       stops.push(stop);
       accepted.add(watched);

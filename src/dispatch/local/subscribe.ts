@@ -3,7 +3,7 @@ import type { Session } from '../../call/session.ts';
 import { stop, type Done, type Room } from '../room.ts';
 import { UpstreamFault } from '../upstream.ts';
 import { answer, error } from './say.ts';
-import { MAX_WATCHED, type Watches } from './watches.ts';
+import { MAX_WATCHED, type Watching } from './watching.ts';
 import type { Watched } from './updated.ts';
 
 /** `resources/subscribe` and `resources/unsubscribe` of the legacy eras: what a session watches, until it ends. */
@@ -19,7 +19,7 @@ interface Entry {
   stop: (() => void) | null;
 }
 
-export function createSubscriptions(room: Room, watches: Watches): Subscriptions {
+export function createSubscriptions(room: Room, watching: Watching): Subscriptions {
   const bySession = new WeakMap<Session, Map<string, Entry>>();
   const ended = new WeakSet<Session>();
   const over = (entry: Entry): void => {
@@ -38,7 +38,7 @@ export function createSubscriptions(room: Room, watches: Watches): Subscriptions
       if (!entry.isOver) room.streams.tell(session, keyOf(uri), block);
     };
     const entry: Entry = { ready: Promise.resolve(), isOver: false, stop: null };
-    entry.ready = watches.open({ ...watched, call }, told).then((stopWatching) => {
+    entry.ready = watching.open({ ...watched, call }, told).then((stopWatching) => {
       entry.stop = stopWatching;
       if (entry.isOver) stopWatching(); // given up while the server was asked
     }, (thrown: unknown) => {
@@ -52,7 +52,7 @@ export function createSubscriptions(room: Room, watches: Watches): Subscriptions
   return {
     subscribe: (call) => {
       const { session } = call;
-      const watched = watches.aimed(call);
+      const watched = watching.aimed(call);
       if (session === null || watched === null) return error(call, 200, -32601, 'Method not found');
       // Ended while this call was on its way here: nobody would ever release what it began.
       if (ended.has(session)) return stop({ code: 'dispatch.session', effect: 'none' });
@@ -69,7 +69,7 @@ export function createSubscriptions(room: Room, watches: Watches): Subscriptions
     unsubscribe: (call) => {
       const { session } = call;
       const uri = call.message.params['uri'];
-      if (session === null || watches.aimed(call) === null || typeof uri !== 'string') return error(call, 200, -32601, 'Method not found');
+      if (session === null || watching.aimed(call) === null || typeof uri !== 'string') return error(call, 200, -32601, 'Method not found');
       const kept = bySession.get(session);
       const entry = kept?.get(uri);
       kept?.delete(uri);

@@ -12,7 +12,7 @@ export const MAX_WATCHED_BY_CALLER = 1_000;
 const ACCEPT_MS = 30_000;
 
 /** Subscriptions at servers in the name of clients. */
-export interface Watches {
+export interface Watching {
   /**
    * Begins to watch; `onUpdated` gets each event, ready for the client, with the client's name for what changed. Resolves with how to
    * stop. Throws `UpstreamFault`: no such server, it refuses, or the caller watches too much.
@@ -24,7 +24,7 @@ export interface Watches {
   readonly aimed: (call: Journaled) => Watched | null;
 }
 
-export function createWatches(upstreams: ReadonlyMap<string, Upstream>, room: Room): Watches {
+export function createWatching(upstreams: ReadonlyMap<string, Upstream>, room: Room): Watching {
   const byCaller = new Map<string, number>();
   const take = (caller: string): (() => void) | null => {
     const held = byCaller.get(caller) ?? 0;
