@@ -2,7 +2,7 @@ import type { Answer, Era, Journaled } from '../call/call.ts';
 import type { Stage } from '../call/stage.ts';
 import type { Risk } from '../call/target.ts';
 import type { DispatchConfig, ServerConfig } from './config.ts';
-import { createHttpUpstream, type HttpUpstream } from './http/upstream.ts';
+import type { HttpUpstream } from './http/upstream.ts';
 import { createMemberLists } from './aggregate/lists.ts';
 import { fromAggregate } from './aggregate/result.ts';
 import { capabilitiesFor } from './capabilities.ts';
@@ -14,6 +14,7 @@ import { createMirror, forgetUpstream } from './mirror/lane.ts';
 import { createOwn } from './own/lane.ts';
 import { createPlaces } from './places.ts';
 import { createQuestions } from './questions.ts';
+import { createRemoteUpstream } from './remote.ts';
 import type { DispatchDeps, Room } from './room.ts';
 import { createSource, type CatalogSource } from './source.ts';
 import { createSeal } from '../lib/seal.ts';
@@ -54,7 +55,7 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
       continue;
     }
     const link = createLink(name, server, config, { egress: deps.egress, secret: deps.secret, monotonic: deps.clock.monotonic });
-    const upstream = createHttpUpstream(link, deps);
+    const upstream = createRemoteUpstream(link, deps);
     links.set(name, link);
     http.set(name, upstream);
     upstreams.set(name, upstream);
