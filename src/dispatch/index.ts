@@ -85,7 +85,7 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
     },
   });
   const own = createOwn(upstreams, room, config);
-  const lanes = { mirror: createMirror(links, room), own: fromAggregate(own.run), local: createLocal(upstreams, room, memberLists) };
+  const lanes = { mirror: createMirror(links, upstreams, room), own: fromAggregate(own.run), local: createLocal(upstreams, room, memberLists) };
   deps.sessions.onEnd((session) => {
     room.streams.closeOf(session);
     room.questions.ended(session);

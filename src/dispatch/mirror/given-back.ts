@@ -1,5 +1,6 @@
 import type { Journaled } from '../../call/call.ts';
 import { isObject } from '../../call/json.ts';
+import type { Refusal } from '../../call/refusal.ts';
 import { cutAt, splice } from '../../lib/json-spans.ts';
 import type { MirrorRoom } from './room.ts';
 import { relatedTask } from './tasks.ts';
@@ -21,6 +22,16 @@ export function givenBack(call: Journaled, body: Buffer | string, room: MirrorRo
   if (method === 'subscriptions/listen') return listening(call, body, room);
   if (method.startsWith('tasks/') && method !== 'tasks/list' && !room.tasks.isOwn(call, params['taskId'])) return null;
   return body;
+}
+
+/**
+ * What to say then. A server without tasks has no methods for them, and `tasks/result` is of 2025-11-25 only (MCP 2026-07-28 tasks): the
+ * client hears what the server itself would have said.
+ */
+export function unknownTo(call: Journaled, room: MirrorRoom): Refusal {
+  const { era, message: { method } } = call;
+  const isMissing = method.startsWith('tasks/') && ((era === 'modern' && method === 'tasks/result') || !room.hasTasks(call.target.server ?? ''));
+  return { code: isMissing ? 'resolve.unknown_method' : 'dispatch.state', effect: 'none' };
 }
 
 function opened(call: Journaled, body: Buffer | string, name: 'requestState' | 'cursor', room: MirrorRoom): string | null {

@@ -32,6 +32,7 @@ const resultOf = (done: Done): JsonObject => {
   return (answer.message as { result: JsonObject }).result;
 };
 const UNKNOWN = { code: 'dispatch.state', effect: 'none' };
+const NO_METHOD = { code: 'resolve.unknown_method', effect: 'none' };
 const MODERN: CallOptions = { era: 'modern' };
 const MALLORY: CallOptions = { era: 'modern', principal: principal('key:mallory') };
 /** Answers with a result, as text, for whatever id was asked. */
@@ -183,26 +184,36 @@ describe('tasks', () => {
       expect(answerOf(created).bytes.toString()).toContain('"t-a"');
       expect(answerOf(await run(about(method, 't-a'), { era })).effect).toBe('done');
       expect(up.seen[1]?.body.toString()).toBe(about(method, 't-a'));
-      expect(refusalOf(await run(about(method, 't-a'), { era, principal: principal('key:mallory') }))).toEqual(UNKNOWN);
-      for (const other of ['t-b', '', null, ['t-a']]) expect(refusalOf(await run(about(method, other), { era }))).toEqual(UNKNOWN);
-      expect(refusalOf(await run(request(method), { era }))).toEqual(UNKNOWN);
+      const unknown = era === 'modern' && method === 'tasks/result' ? NO_METHOD : UNKNOWN; // 2026-07-28 has it no more
+      expect(refusalOf(await run(about(method, 't-a'), { era, principal: principal('key:mallory') }))).toEqual(unknown);
+      for (const other of ['t-b', '', null, ['t-a']]) expect(refusalOf(await run(about(method, other), { era }))).toEqual(unknown);
+      expect(refusalOf(await run(request(method), { era }))).toEqual(unknown);
       expect(up.seen).toHaveLength(2);
     }
+  });
+  test('after a restart nobody’s task is known, but a server that says it has tasks has the methods', async () => {
+    const discovered = '{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}},"ttlMs":0,"cacheScope":"private"}';
+    const { up, r, run } = await setup((seen, res) => (seen.json['method'] === 'server/discover' ? saying(discovered)(seen, res) : void res.writeHead(404).end()), { era: 'modern' });
+    expect(refusalOf(await run(about('tasks/get', 't-a'), MODERN))).toEqual(NO_METHOD);
+    r.dispatch.start();
+    await until(() => r.dispatch.health()['s']?.ok === true);
+    expect(refusalOf(await run(about('tasks/get', 't-a'), MODERN))).toEqual(UNKNOWN);
+    expect(up.seen.filter((seen) => seen.json['method'] === 'tasks/get')).toEqual([]);
   });
   test('an answer that only looks like a new task makes none', async () => {
     const { run } = await setup(server);
     answerOf(await run(create('a'), {})); // 2025-11-25, but no task was asked for
-    expect(refusalOf(await run(about('tasks/get', 't-a')))).toEqual(UNKNOWN);
+    expect(refusalOf(await run(about('tasks/get', 't-a')))).toEqual(NO_METHOD);
     const odd = await setup(saying('{"resultType":"complete","taskId":"t-a","task":{"taskId":"t-a"}}'));
     answerOf(await odd.run(create('a', LEGACY_TASK), MODERN));
-    expect(refusalOf(await odd.run(about('tasks/get', 't-a'), MODERN))).toEqual(UNKNOWN);
+    expect(refusalOf(await odd.run(about('tasks/get', 't-a'), MODERN))).toEqual(NO_METHOD);
     const nameless = await setup(saying('{"resultType":"task","taskId":7}'));
     answerOf(await nameless.run(create('a'), MODERN));
-    expect(refusalOf(await nameless.run(about('tasks/get', 7), MODERN))).toEqual(UNKNOWN);
+    expect(refusalOf(await nameless.run(about('tasks/get', 7), MODERN))).toEqual(NO_METHOD);
     // Asking for a list is no way to a task either.
     const echo = await setup(saying('{"tasks":[],"taskId":"t-x"}'));
     answerOf(await echo.run(about('tasks/list', 't-x')));
-    expect(refusalOf(await echo.run(about('tasks/get', 't-x')))).toEqual(UNKNOWN);
+    expect(refusalOf(await echo.run(about('tasks/get', 't-x')))).toEqual(NO_METHOD);
   });
   test('tasks/list shows the caller’s own, as the server spelled them', async () => {
     const { run } = await setup(server);

@@ -5,20 +5,21 @@ import { withoutCapabilities } from '../capabilities.ts';
 import { Exchange, mediaType, type Headers, type Sink } from '../http/exchange.ts';
 import { mirrorHeaders, type Link } from '../http/link.ts';
 import { MirrorCall } from './call.ts';
-import { givenBack } from './given-back.ts';
+import { givenBack, unknownTo } from './given-back.ts';
 import type { MirrorRoom } from './room.ts';
 import { MirrorStream } from './stream.ts';
-import { createTasks } from './tasks.ts';
+import { createTasks, saysTasks } from './tasks.ts';
 import { go, stop, type Done, type Room } from '../room.ts';
-import { UpstreamFault } from '../upstream.ts';
+import { UpstreamFault, type Upstream } from '../upstream.ts';
 
 /** How long a message without an answer may take, ms. */
 const SHORT_MS = 30_000;
 const SHORT_BYTES = 65_536;
 
 /** The mirror lane: same era on both sides, so bytes pass unchanged, with the gateway's credential in place of the client's. */
-export function createMirror(links: ReadonlyMap<string, Link>, outer: Room): (call: Journaled) => Done | Promise<Done> {
-  const room: MirrorRoom = { ...outer, tasks: createTasks(outer.deps.clock.monotonic) };
+export function createMirror(links: ReadonlyMap<string, Link>, upstreams: ReadonlyMap<string, Upstream>, outer: Room): (call: Journaled) => Done | Promise<Done> {
+  const tasks = createTasks(outer.deps.clock.monotonic);
+  const room: MirrorRoom = { ...outer, tasks, hasTasks: (server) => tasks.hasMade(server) || saysTasks(upstreams.get(server)?.info()?.capabilities) };
   return (call) => {
     const link = links.get(call.target.server ?? '');
     if (link === undefined) throw new Error(`no HTTP server for ${call.target.id}`);
@@ -47,7 +48,7 @@ function send(call: Journaled, link: Link, room: MirrorRoom, credential: readonl
   if (kind === 'end') return endSession(call, link, room, credential);
   const headers = mirrorHeaders(call, call.session, credential, 'POST');
   const body = givenBack(call, kind === 'request' ? withoutCapabilities(call.message, call.era, link.config.client_capabilities) : call.message.bytes, room);
-  if (body === null) return stop({ code: 'dispatch.state', effect: 'none' });
+  if (body === null) return stop(unknownTo(call, room));
   if (kind !== 'request') return post(call, link, room, headers);
   // What was judged is what is sent: a judged text that is not the message's own would need the own lane (CWE-367).
   if (call.target.tool !== null && call.input.text !== call.message.argumentsText) throw new Error('the judged arguments are not those of the message');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { made, principal } from '../../../test/kit/dispatch-rig.ts';
-import { createTasks } from './tasks.ts';
+import { createTasks, saysTasks } from './tasks.ts';
 
 const HOUR = 3_600_000;
 const by = (id: string, server = 's') => made('{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{}}', { principal: principal(id), server }).call;
@@ -47,6 +47,13 @@ describe('whose tasks are whose', () => {
     tasks.own(by('alice'), '4', null);
     expect(['1', '2', '3', '4'].map((id) => tasks.isOwn(by('alice'), id))).toEqual([true, false, true, true]);
     expect([tasks.isOwn(by('bob'), 'b'), tasks.size()]).toEqual([true, 4]);
+  });
+  test('which servers have tasks', () => {
+    const tasks = createTasks(() => 0);
+    tasks.own(by('alice'), 't', null);
+    expect([tasks.hasMade('s'), tasks.hasMade('other')]).toEqual([true, false]);
+    const says = [undefined, {}, { extensions: {} }, { tasks: {} }, { extensions: { 'io.modelcontextprotocol/tasks': {} } }].map(saysTasks);
+    expect(says).toEqual([false, false, false, true, true]);
   });
   test('when the table is full, who made a task longest ago loses one', () => {
     const tasks = createTasks(() => 0, { perCaller: 3, all: 4 });

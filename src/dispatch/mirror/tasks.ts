@@ -11,6 +11,8 @@ export interface Tasks {
   /** The server made this task for this caller, or told this caller about it. `ttl`: ms to live as the server says; null or absent: no end. */
   readonly own: (call: Journaled, taskId: string, ttl: Json | undefined) => void;
   readonly isOwn: (call: Journaled, taskId: Json | undefined) => boolean;
+  /** Has this server ever made a task here? */
+  readonly hasMade: (server: string) => boolean;
   readonly size: () => number;
 }
 
@@ -23,6 +25,7 @@ const LEAST_MS = 60_000;
 export function createTasks(now: () => number, limits: typeof LIMITS = LIMITS): Tasks {
   /** By caller, who made a task last at the end; by task, the one heard of last at the end: until when. */
   const callers = new Map<string, Map<string, number>>();
+  const makers = new Set<string>();
   let all = 0;
 
   const forget = (caller: string, held: Map<string, number>, key: string): void => {
@@ -41,6 +44,7 @@ export function createTasks(now: () => number, limits: typeof LIMITS = LIMITS): 
       const held = before ?? new Map<string, number>();
       if (held.size >= limits.perCaller) forgetOldest(caller, held);
       else if (all >= limits.all) for (const [other, theirs] of callers) { forgetOldest(other, theirs); break; }
+      makers.add(call.target.server ?? '');
       callers.delete(caller);
       callers.set(caller, held.set(key, now() + lifeOf(ttl)));
       all++;
@@ -56,6 +60,7 @@ export function createTasks(now: () => number, limits: typeof LIMITS = LIMITS): 
       forget(caller, held, key);
       return false;
     },
+    hasMade: (server) => makers.has(server),
     size: () => all,
   };
 }
@@ -79,4 +84,10 @@ export function isForeign(message: JsonObject, call: Journaled, tasks: Tasks): b
   if (typeof method === 'string' && method.startsWith('notifications/tasks') && !tasks.isOwn(call, isObject(params) ? params['taskId'] : undefined)) return true;
   const related = relatedTask(params);
   return related !== undefined && !tasks.isOwn(call, related);
+}
+
+/** Does a server say that it has tasks, of either kind? */
+export function saysTasks(capabilities: JsonObject | undefined): boolean {
+  const extensions = capabilities?.['extensions'];
+  return capabilities?.['tasks'] !== undefined || (isObject(extensions) && extensions['io.modelcontextprotocol/tasks'] !== undefined);
 }
