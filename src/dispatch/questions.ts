@@ -59,7 +59,7 @@ export function createQuestions(deps: Pick<DispatchDeps, 'screen'>): Questions {
       return true;
     },
     ended: (session) => {
-      for (const end of [...(open.get(session)?.values() ?? [])]) end('gone');
+      for (const end of open.get(session)?.values() ?? []) end('gone');
     },
   };
 }

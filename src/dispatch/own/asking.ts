@@ -28,7 +28,7 @@ export function createAsking(trip: Trip, session: Session, room: Pick<Room, 'que
   const close = (): void => {
     isClosed = true;
     if (deadline !== null) clearTimeout(deadline);
-    for (const pending of [...open]) pending.giveUp();
+    for (const pending of open) pending.giveUp();
     release?.();
     release = null;
   };

@@ -107,7 +107,7 @@ function stateOf(call: Journaled, room: Pick<Room, 'sealed'>): { readonly state:
 
 /** The same params for the next round of a call whose server asked: only this round's answers, and the state byte for byte (MCP 2026-07-28 MRTR). */
 export function nextRound(text: string, responses: string | null, state: string | null): string {
-  const members = [...membersOf(text).map((m) => text.slice(m.key, m.end))];
+  const members = membersOf(text).map((m) => text.slice(m.key, m.end));
   if (responses !== null) members.push(`"inputResponses":${responses}`);
   if (state !== null) members.push(`"requestState":${state}`);
   return `{${members.join(',')}}`;

@@ -35,7 +35,7 @@ export function createParking(room: Room): Parking {
       return parked.resume(call, finish);
     },
     drop: (principalId) => {
-      for (const parked of [...waiting.values()]) if (principalId === null || parked.principalId === principalId) parked.lapse();
+      for (const parked of waiting.values()) if (principalId === null || parked.principalId === principalId) parked.lapse();
     },
   };
 }
