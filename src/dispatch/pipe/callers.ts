@@ -91,7 +91,7 @@ export class Callers {
     this.entries.set(key, entry);
     entry.opening = this.open(entry, declared, era, room);
     entry.opening.catch(() => undefined); // whoever waits hears of it
-    this.sweeper ??= setInterval(() => this.sweep(), SWEEP_MS).unref();
+    this.sweeper ??= setInterval(() => this.sweep(), Math.min(SWEEP_MS, this.kind.idleMs)).unref();
     return entry;
   }
 

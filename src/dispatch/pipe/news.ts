@@ -1,4 +1,3 @@
-import type { Era } from '../../call/call.ts';
 import type { JsonObject } from '../../call/json.ts';
 import { isObject } from '../answer.ts';
 import { type Change, UpstreamFault } from '../upstream.ts';
@@ -21,7 +20,7 @@ export class News {
   private readonly watches: Watches;
   private readonly changed = new Map<Change, NodeJS.Timeout>();
   /** The gateway's own pipe; null: none is up. */
-  private line: { readonly talk: Talk; readonly era: Era } | null = null;
+  private line: { readonly talk: Talk; readonly hello: Hello } | null = null;
   /** Open `subscriptions/listen` requests of a modern server, by URI. */
   private readonly listening = new Map<string, number>();
   /** The same by id, until they are confirmed. */
@@ -36,7 +35,7 @@ export class News {
 
   /** The gateway's own pipe is up, for the first time or again. */
   connected(talk: Talk, hello: Hello): void {
-    this.line = { talk, era: hello.era };
+    this.line = { talk, hello };
     if (hello.era === 'modern') this.listen(talk, hello);
     void this.watches.again();
   }
@@ -90,7 +89,9 @@ export class News {
   private async subscribe(uri: string): Promise<void> {
     const { line } = this;
     if (line === null) throw new UpstreamFault({ code: 'dispatch.unavailable', note: 'the server is away', effect: 'none' });
-    if (line.era === 'modern') return this.listenTo(line.talk, uri);
+    if (line.hello.era === 'modern') return this.listenTo(line.talk, uri);
+    const { resources } = line.hello.capabilities;
+    if (!isObject(resources) || resources['subscribe'] !== true) throw new UpstreamFault({ code: 'dispatch.translation', note: 'the server has no resource subscriptions', effect: 'none' });
     const { error } = await line.talk.ask('resources/subscribe', uriText(uri), 'legacy', OWN);
     if (error !== null) throw refused(error);
   }
@@ -128,7 +129,7 @@ export class News {
     const id = this.listening.get(uri);
     this.listening.delete(uri);
     if (line === null) return;
-    if (line.era === 'modern') return void (id !== undefined && line.talk.drop(id));
+    if (line.hello.era === 'modern') return void (id !== undefined && line.talk.drop(id));
     await line.talk.ask('resources/unsubscribe', uriText(uri), 'legacy', OWN).catch(() => undefined);
   }
 }

@@ -3,67 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import type { Refusal } from '../../call/refusal.ts';
-import { systemClock } from '../../lib/clock.ts';
-import { sandboxConfig } from '../../sandbox/config.ts';
-import { type Sandbox, createSandbox } from '../../sandbox/index.ts';
-import { createStdioUpstream, type StdioConfig } from './upstream.ts';
+import { closeAll, refusalOf, rig, root, server } from '../../../test/kit/stdio-rig.ts';
 import { NOBODY } from '../envelope.ts';
 import { requestLine } from '../pipe/line.ts';
-import { type RequestOptions, type Upstream, UpstreamFault } from '../upstream.ts';
 
-const root = new URL('../../..', import.meta.url).pathname;
-const open: { upstream: Upstream; box: Sandbox }[] = [];
-afterEach(async () => {
-  for (const { upstream, box } of open.splice(0)) {
-    await upstream.close();
-    await box.close();
-  }
-});
+afterEach(closeAll);
 
-interface Rig { upstream: Upstream; logged: string[]; up: () => Promise<void>; ask: (method: string, params?: object | string, more?: Partial<RequestOptions>) => Promise<{ result: string | null; error: string | null }> }
-function rig(command: readonly string[], config: Partial<StdioConfig> = {}, limits: object = {}): Rig {
-  const logged: string[] = [];
-  const log = (text: string, facts?: object): void => void logged.push(`${text} ${JSON.stringify(facts)}`);
-  const box = createSandbox({ config: sandboxConfig.parse({ grace_ms: 300, ...limits }), clock: systemClock, env: process.env });
-  const upstream = createStdioUpstream('s', { command, env: {}, era: 'auto', processes: 'shared', ...config }, {
-    spawn: box.spawn, clock: systemClock, cwd: () => root, log, maxProcesses: 16,
-    secret: async (ref) => {
-      if (ref === 'env:GOOD') return 'secret-value';
-      throw new Error(`${ref} is not set`);
-    },
-  });
-  open.push({ upstream, box });
-  upstream.start();
-  const up = async (): Promise<void> => {
-    for (let i = 0; i < 1_200 && !upstream.state().ok; i++) await sleep(10);
-    expect(upstream.state(), logged.slice(-5).join('\n')).toEqual({ ok: true });
-  };
-  const ask: Rig['ask'] = (method, params = {}, more = {}) => upstream.request(method, typeof params === 'string' ? params : JSON.stringify(params), {
-    principalId: 'p', capabilities: '{}', logLevel: null, onQuestion: null, signal: new AbortController().signal, timeoutMs: 5_000, maxBytes: 16_777_216, onNotification: () => undefined, progressToken: false, ...more,
-  });
-  return { upstream, logged, up, ask };
-}
-async function refusalOf(work: Promise<unknown>): Promise<Refusal> {
-  const thrown = await work.then(() => null, (e: unknown) => e);
-  expect(thrown).toBeInstanceOf(UpstreamFault);
-  return (thrown as UpstreamFault).refusal;
-}
-/** A legacy server in a few lines; `body` handles `m`, a parsed message, with `send(object)`, `raw(text)` and `ok(result)` at hand. */
-const server = (body: string, hello = ''): string[] => [process.execPath, '-e', `
-  const raw = (t) => process.stdout.write(t);
-  const send = (o) => raw(JSON.stringify({ jsonrpc: '2.0', ...o }) + '\\n');
-  let buf = '';
-  ${hello}
-  process.stdin.on('end', () => process.exit(0));
-  process.stdin.on('data', (d) => { buf += d; let i; while ((i = buf.indexOf('\\n')) >= 0) { const line = buf.slice(0, i); buf = buf.slice(i + 1); on(JSON.parse(line), line); } });
-  function on(m, line) {
-    const ok = (result) => send({ id: m.id, result });
-    if (m.method === 'initialize') return ok({ protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'h', version: '1' }, instructions: 'hi' });
-    if (m.method === 'server/discover') return send({ id: m.id, error: { code: -32601, message: 'Method not found' } });
-    if (m.method === 'notifications/initialized') return;
-    ${body}
-  }`];
 const bin = (name: string): string => join(root, 'node_modules/@modelcontextprotocol', name, 'dist/index.js');
 
 test('server-filesystem: legacy by probe, list, call, error as text', async () => {

@@ -1,7 +1,7 @@
 import type { Era } from '../../call/call.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { LiteralOrSecret } from '../config.ts';
-import type { Pipe } from '../pipe/conversation.ts';
+import type { Kind, Pipe } from '../pipe/conversation.ts';
 import type { PipeLog } from '../pipe/talk.ts';
 import { createPipeUpstream } from '../pipe/upstream.ts';
 import { type Upstream, UpstreamFault } from '../upstream.ts';
@@ -49,12 +49,12 @@ const IDLE_MS = 5 * 60_000;
  * A stdio server. `shared`: one process for all callers, which is told that nobody can be asked. `per_caller`: besides the gateway's own,
  * one for each principal and what its client declared.
  */
-export function createStdioUpstream(name: string, config: StdioConfig, deps: StdioDeps): Upstream {
-  return createPipeUpstream(name, {
-    transport: 'stdio', era: config.era, perCaller: config.processes === 'per_caller', maxCallers: deps.maxProcesses, idleMs: IDLE_MS,
-    open: () => start(name, config, deps),
-  }, deps);
-}
+export const createStdioUpstream = (name: string, config: StdioConfig, deps: StdioDeps): Upstream => createPipeUpstream(name, stdioKind(name, config, deps), deps);
+
+export const stdioKind = (name: string, config: StdioConfig, deps: StdioDeps): Kind => ({
+  transport: 'stdio', era: config.era, perCaller: config.processes === 'per_caller', maxCallers: deps.maxProcesses, idleMs: IDLE_MS,
+  open: () => start(name, config, deps),
+});
 
 async function start(name: string, config: StdioConfig, deps: StdioDeps): Promise<Pipe> {
   const env = await environment(config.env, deps.secret);
