@@ -2,6 +2,7 @@ import type { Journaled } from '../../call/call.ts';
 import { isObject } from '../../call/json.ts';
 import type { Refusal } from '../../call/refusal.ts';
 import { cutAt, splice } from '../../lib/json-spans.ts';
+import { foldKey } from '../../lib/strict-json.ts';
 import type { MirrorRoom } from './room.ts';
 import { relatedTask } from './tasks.ts';
 
@@ -40,10 +41,14 @@ function opened(call: Journaled, body: Buffer | string, name: 'requestState' | '
   return inner === null ? null : put(call, body, ['params', name], JSON.stringify(inner));
 }
 
+const FOLDED_IDS = foldKey('taskIds');
 /** Only the caller's own tasks can be listened to; of others the server hears no more than of invented ones: nothing. */
 function listening(call: Journaled, body: Buffer | string, room: MirrorRoom): Buffer | string | null {
   const wanted = call.message.params['notifications'];
-  const ids = isObject(wanted) ? wanted['taskIds'] : undefined;
+  if (!isObject(wanted)) return body;
+  // Another spelling would pass us by and be read by servers that fold case (CVE-2026-27896).
+  if (Object.keys(wanted).some((key) => key !== 'taskIds' && foldKey(key) === FOLDED_IDS)) return null;
+  const ids = wanted['taskIds'];
   if (ids === undefined) return body;
   if (!Array.isArray(ids)) return null;
   const own = ids.filter((id) => room.tasks.isOwn(call, id));

@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject } from '../../call/json.ts';
 import { applyEdits, type Edit } from '../../lib/json-edit.ts';
 import { cutAt, elementsOf } from '../../lib/json-spans.ts';
 import { withData } from '../../lib/sse.ts';
+import { foldKey } from '../../lib/strict-json.ts';
 import { mayAsk } from '../capabilities.ts';
 import type { Capability } from '../config.ts';
 import { PAGED } from './given-back.ts';
@@ -45,10 +46,19 @@ export function givenOut(call: Journaled, given: Given, allowed: readonly Capabi
  * does not ask, and a hostile one must not get the user's model or files for it (PROTOCOL 1.5).
  */
 function asksTooMuch(result: Json | undefined, allowed: readonly Capability[]): boolean {
-  const asks = isObject(result) ? result['inputRequests'] : undefined;
-  if (asks === undefined) return false;
-  return !isObject(asks) || Object.values(asks).some((ask) => !isObject(ask) || !mayAsk(String(ask['method']), allowed));
+  if (!isObject(result)) return false;
+  for (const key in result) {
+    if (key.length !== ASKS.length || (key !== ASKS && foldKey(key) !== FOLDED_ASKS)) continue;
+    const asks = result[key];
+    if (key !== ASKS || !isObject(asks) || Object.values(asks).some((ask) => !mayBeAsked(ask, allowed))) return true;
+  }
+  return false;
 }
+const ASKS = 'inputRequests';
+const FOLDED_ASKS = foldKey(ASKS);
+/** Spelled in another case some clients would read it all the same (CVE-2026-27896). */
+const mayBeAsked = (ask: Json, allowed: readonly Capability[]): boolean =>
+  isObject(ask) && mayAsk(String(ask['method']), allowed) && !Object.keys(ask).some((key) => key !== 'method' && foldKey(key) === 'method');
 
 /** Why an event must not be heard by this caller; null: it may. */
 export function unheard(message: JsonObject, call: Journaled, allowed: readonly Capability[], room: MirrorRoom): string | null {

@@ -109,6 +109,10 @@ describe('what a modern server may ask by its answer', () => {
       expect(refusalOf(await run(toolCall(), MODERN))).toMatchObject({ code: 'dispatch.bad_answer', effect: 'unknown' });
     }
   });
+  test.each(['{"resultType":"input_required","InputRequests":{"k":{"method":"elicitation/create"}}}', '{"inputReque\u017fts":{}}', '{"inputRequests":{"k":{"method":"elicitation/create","Method":"roots/list"}}}'])('nor in another spelling: %s', async (result) => {
+    const { run } = await setup(saying(result));
+    expect(refusalOf(await run(toolCall(), MODERN)).code).toBe('dispatch.bad_answer');
+  });
   test('what is allowed passes', async () => {
     const { run } = await setup(saying('{"resultType":"input_required","inputRequests":{"k":{"method":"sampling/createMessage","params":{}}}}'), { client_capabilities: ['sampling'] });
     expect(resultOf(await run(toolCall(), MODERN))['resultType']).toBe('input_required');
@@ -302,6 +306,10 @@ describe('tasks', () => {
     for (const ids of ['["t-b", "t-a","t-x",7]', '[ "t-a" ]', '["t-b"]']) answerOf(await listen(ids));
     expect(up.seen.slice(2).map((seen) => seen.body.toString())).toEqual(['["t-a"]', '[ "t-a" ]', '[]'].map((ids) => request('subscriptions/listen', `{"notifications":{ "promptsListChanged":true,"taskIds" : ${ids}}}`)));
     expect(refusalOf(await listen('{"0":"t-b"}'))).toEqual(UNKNOWN);
+    for (const key of ['TaskIds', 'taskids', 'task\\u0049DS', 'ta\u017fkIds']) {
+      const text = request('subscriptions/listen', `{"notifications":{"${key}":["t-b"]}}`);
+      expect(refusalOf(await r.dispatch.stage.run(made(text, { era: 'modern', timeoutMs: null }).call))).toEqual(UNKNOWN);
+    }
     answerOf(await r.dispatch.stage.run(made(request('subscriptions/listen', '{"notifications":{}}'), { era: 'modern', timeoutMs: null }).call));
     expect(up.seen).toHaveLength(6);
   });
