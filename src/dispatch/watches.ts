@@ -13,10 +13,10 @@ export interface Watches {
   /** The server said that a resource changed: the text of the params. */
   readonly updated: (uri: string, paramsText: string) => void;
   /**
-   * The connection is a new one: everything is subscribed again. What changed in between nobody said, so each watcher is told that
-   * its resource may have; one that the server now refuses is kept for the next time.
+   * The connection is a new one: all of these (by default all there are) are subscribed again. What changed in between nobody said,
+   * so each watcher is told that its resource may have; one that the server now refuses is kept for the next time.
    */
-  readonly again: () => Promise<void>;
+  readonly again: (uris?: readonly string[]) => Promise<void>;
   /** What is watched, in the order of the subscriptions. */
   readonly uris: () => readonly string[];
 }
@@ -73,8 +73,10 @@ export function createWatches(port: WatchPort): Watches {
       // It may be a part of what is watched that changed (MCP 2025-11-25 resources, subscriptions).
       for (const [base, one] of watched) if (uri === base || isWithin(uri, base)) tell(one, paramsText);
     },
-    again: async () => {
-      await Promise.all([...watched].map(async ([uri, one]) => {
+    again: async (uris = [...watched.keys()]) => {
+      await Promise.all(uris.map(async (uri) => {
+        const one = watched.get(uri);
+        if (one === undefined) return;
         try {
           await port.subscribe(uri);
           tell(one, `{"uri":${JSON.stringify(uri)}}`);

@@ -1,5 +1,5 @@
-import type { JsonObject } from '../../call/json.ts';
-import { LOG_LEVELS, type LogLevel } from '../../call/session.ts';
+import type { Json, JsonObject } from '../../call/json.ts';
+import { LOG_LEVELS } from '../../call/session.ts';
 import { textAt } from '../../lib/json-spans.ts';
 import { isObject, refusalOfStatus } from '../answer.ts';
 import type { Link } from './link.ts';
@@ -30,7 +30,7 @@ const CHANGES: ReadonlyMap<unknown, Change> = new Map([
 /** Which list the server says has changed; null: it says something else. */
 export const changeOf = (message: JsonObject): Change | null => CHANGES.get(message['method']) ?? null;
 /** The rank of a log level, -1 for none. */
-export const rankOf = (level: LogLevel | JsonObject[string] | undefined): number => LOG_LEVELS.findIndex((known) => known === level);
+export const rankOf = (level: Json | undefined): number => LOG_LEVELS.findIndex((known) => known === level);
 
 /** One request with all that may come before its answer. `headers` are without the credential, `body` has this id. */
 export function say(voice: Voice, id: number, headers: readonly string[], body: string, options: RequestOptions, onGiveUp: () => void, legacy: LegacySaying | null): Promise<Told> {

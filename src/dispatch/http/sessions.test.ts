@@ -65,9 +65,9 @@ describe('sessions at a legacy server', () => {
     const two = upstreamTo(modern.url);
     open.push(two.close);
     await two.upstream.request('tools/call', params, asking({ capabilities: '{"sampling":{}}', logLevel: 'warning' }));
-    expect((modern.calls('tools/call')[0]?.json['params'] as { _meta: object })._meta).toMatchObject({
+    expect(modern.calls('tools/call')[0]?.json['params']).toMatchObject({ _meta: {
       'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': { sampling: {} }, 'io.modelcontextprotocol/logLevel': 'warning',
-    });
+    } });
     expect(modern.calls('tools/call')[0]?.body.toString()).toContain('"n":12345678901234567890');
     expect(modern.calls('tools/call')[0]?.body.toString()).not.toContain('theirs');
   });

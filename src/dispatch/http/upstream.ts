@@ -1,19 +1,15 @@
 import type { Era } from '../../call/call.ts';
-import type { JsonObject } from '../../call/json.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { textAt } from '../../lib/json-spans.ts';
 import { isObject } from '../answer.ts';
-import { unasked } from '../asked.ts';
-import { createWatches, type Watches } from '../watches.ts';
 import { createChanges, type Changes } from './changes.ts';
+import { Hearing } from './hearing.ts';
 import { Legacy } from './legacy.ts';
 import type { Link, Log } from './link.ts';
 import { Modern } from './modern.ts';
-import { ModernWatch } from './modern-watch.ts';
-import { listen, listKinds, type Listener, type News, type Wanted } from './news.ts';
-import { initialize, NoStreamableHttp, probe, type Found, type UpSession } from './probe.ts';
-import { changeOf, type Voice } from './say.ts';
+import { Nap } from './nap.ts';
+import { initialize, NoStreamableHttp, probe, type Found } from './probe.ts';
+import type { Voice } from './say.ts';
 import { SessionsFull } from './up-sessions.ts';
 import { UpstreamFault, type Exchange, type Change, type RequestOptions, type Upstream, type UpstreamInfo } from '../upstream.ts';
 
@@ -29,9 +25,6 @@ export interface HttpUpstream extends Upstream {
 /** A stream that ended sooner counts as a failure, so that a server which closes at once is not asked again at once, ms. */
 const STEADY_MS = 10_000;
 const SWEEP_MS = 60_000;
-/** Bounds of the wait before a stream that was closed in good order is taken up again, ms. */
-const SHORTEST_MS = 100, LONGEST_MS = 30_000, USUAL_MS = 1_000;
-
 /** An MCP server over Streamable HTTP, to which the gateway is the client. `request` and `watch` throw `NoStreamableHttp`, and `onNoStreamableHttp` is called, when it may be an HTTP+SSE server. */
 export function createHttpUpstream(link: Link, deps: { readonly clock: Clock; readonly log: Log; readonly onNoStreamableHttp?: () => void }): HttpUpstream {
   return new Http(link, deps.clock, deps.log, deps.onNoStreamableHttp ?? (() => undefined));
@@ -54,8 +47,8 @@ class Http implements HttpUpstream {
   readonly #voice: Voice;
   readonly #legacy: Legacy;
   readonly #modern: Modern;
-  readonly #modernWatch: ModernWatch;
-  readonly #watches: Watches;
+  readonly #hearing: Hearing;
+  readonly #nap = new Nap();
   #found: Found | null = null;
   #info: UpstreamInfo | null = null;
   #hasLogging = false;
@@ -64,8 +57,6 @@ class Http implements HttpUpstream {
   #lastId = 0;
   #closed = false;
   #connecting: Promise<void> | null = null;
-  #news: News | null = null;
-  #wake: () => void = () => undefined;
   #sweeper: NodeJS.Timeout | null = null;
   #refresher: NodeJS.Timeout | undefined;
 
@@ -79,8 +70,7 @@ class Http implements HttpUpstream {
     this.#voice = { link, monotonic: clock.monotonic, nextId: () => ++this.#lastId, onChange: this.#changes.heard };
     this.#legacy = new Legacy(this.#voice, () => this.suspect());
     this.#modern = new Modern(this.#voice);
-    this.#modernWatch = new ModernWatch((uris) => this.#listen({ era: 'modern', id: ++this.#lastId, notifications: `{"resourceSubscriptions":${JSON.stringify(uris)}}` }), () => this.suspect());
-    this.#watches = createWatches({ subscribe: (uri) => this.#subscribe(uri), unsubscribe: (uri) => this.#unsubscribe(uri) });
+    this.#hearing = new Hearing(this.#voice, this.#legacy, () => this.suspect());
   }
 
   era = (): Era | null => this.#found?.era ?? (this.#link.config.era === 'auto' ? null : this.#link.config.era);
@@ -98,15 +88,16 @@ class Http implements HttpUpstream {
   suspect = (): void => {
     // While it is known to be away, back-off decides when to look: callers must not become a load on a server that comes up.
     if (this.#closed || this.#connecting !== null || this.#cause !== null) return;
-    this.#lookAgain();
+    this.#hearing.stop();
+    this.#nap.wake();
   };
   close = async (): Promise<void> => {
     this.#closed = true;
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     clearTimeout(this.#refresher);
     this.#changes.close();
-    this.#lookAgain();
-    this.#modernWatch.clear();
+    this.#hearing.close();
+    this.#nap.wake();
     this.#legacy.clear();
   };
 
@@ -124,19 +115,8 @@ class Http implements HttpUpstream {
 
   watch: Upstream['watch'] = async (uri, onUpdated) => {
     if (this.#cause !== null || this.#found === null) await this.#connect();
-    return this.#watches.watch(uri, onUpdated);
+    return this.#hearing.watch(uri, onUpdated);
   };
-  async #subscribe(uri: string): Promise<void> {
-    if (this.#found?.era === 'modern') return this.#modernWatch.subscribe(uri);
-    const resources = this.#found?.info.capabilities['resources'];
-    if (!isObject(resources) || resources['subscribe'] !== true) throw unwatchable('the server has no resource subscriptions');
-    if ((await this.#news?.opened ?? null) === null) throw unwatchable('the server keeps no stream on which it could tell');
-    await this.#legacy.command('resources/subscribe', `{"uri":${JSON.stringify(uri)}}`);
-  }
-  async #unsubscribe(uri: string): Promise<void> {
-    if (this.#found?.era === 'modern') return this.#modernWatch.unsubscribe(uri);
-    if (!this.#closed && this.#cause === null) await this.#legacy.command('resources/unsubscribe', `{"uri":${JSON.stringify(uri)}}`).catch(() => undefined);
-  }
 
   /** Connects, listens for news, and begins again when the line breaks. */
   async #live(): Promise<void> {
@@ -145,12 +125,12 @@ class Http implements HttpUpstream {
       const since = this.#clock.monotonic();
       try {
         await this.#connect();
-        await this.#stay();
+        await this.#hearing.stay();
         failures = this.#clock.monotonic() - since > STEADY_MS ? 0 : failures + 1;
       } catch {
         failures++; // #connect has noted the cause
       }
-      if (!this.#closed) await this.#sleep(backoffMs(failures));
+      if (!this.#closed) await this.#nap.sleep(backoffMs(failures));
     }
   }
 
@@ -180,6 +160,7 @@ class Http implements HttpUpstream {
     if (found.era === 'modern') this.#legacy.clear();
     else this.#legacy.adopt(found.session);
     if (this.#closed) this.#legacy.clear();
+    this.#hearing.begin(found);
     this.#eras = eras;
     this.#found = found;
     this.#info = { ...found.info, askedAt: this.#clock.now() };
@@ -222,65 +203,4 @@ class Http implements HttpUpstream {
     this.#eras = eras;
     this.#info = { ...found.info, askedAt: this.#clock.now() };
   }
-
-  /** Listens until the server has to be looked at again. */
-  async #stay(): Promise<void> {
-    const found = this.#found;
-    let wanted = found === null ? null : this.#wantedOf(found);
-    if (found?.era === 'modern') void this.#watches.again();
-    let isFirst = found?.era === 'legacy';
-    while (wanted !== null && !this.#closed) {
-      const news = this.#listen(wanted);
-      this.#news = news;
-      if (isFirst) void news.opened.then((open) => (open === null ? undefined : this.#watches.again()));
-      isFirst = false;
-      const end = await news.over;
-      if (end === 'none') break;
-      this.#news = null;
-      const { lastId, retryMs } = news.at();
-      // Closed in good order and with a place to begin again: the session stands, and the server has kept what we miss.
-      if (end === 'broken' || lastId === null || wanted.era === 'modern' || wanted.session.id === null) return;
-      wanted = { ...wanted, lastId };
-      await this.#sleep(Math.min(LONGEST_MS, Math.max(SHORTEST_MS, retryMs ?? USUAL_MS)));
-      if (this.#found !== found) return;
-    }
-    if (!this.#closed) await new Promise<void>((resolve) => (this.#wake = resolve)); // the server keeps no stream: until someone suspects it
-    this.#news = null;
-  }
-  #wantedOf(found: Found): Wanted | null {
-    if (found.era === 'legacy') return { era: 'legacy', session: found.session, lastId: null };
-    const notifications = listKinds(found.info.capabilities);
-    return notifications === null ? null : { era: 'modern', id: ++this.#lastId, notifications };
-  }
-  #listen(wanted: Wanted): News {
-    const session = wanted.era === 'legacy' ? wanted.session : null;
-    const listener: Listener = {
-      notification: (message, text) => this.#heard(message, text),
-      request: (message, text) => session !== null && this.#legacy.aside(session, unasked(message, text)),
-    };
-    return listen(this.#link, wanted, listener);
-  }
-  #heard(message: JsonObject, text: string): void {
-    const change = changeOf(message);
-    if (change !== null) return this.#changes.heard(change);
-    const { method, params } = message;
-    if (method === 'notifications/resources/updated' && isObject(params) && typeof params['uri'] === 'string') this.#watches.updated(params['uri'], textAt(text, ['params']) ?? '{}');
-  }
-
-  #lookAgain(): void {
-    this.#news?.close();
-    this.#wake();
-  }
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      timer.unref();
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
 }
-
-const unwatchable = (note: string): UpstreamFault => new UpstreamFault({ code: 'dispatch.translation', note, effect: 'none' });
