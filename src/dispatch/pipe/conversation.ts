@@ -31,6 +31,8 @@ export interface Kind {
   /** Pipes of callers that may be open at once; one that nobody used for `idleMs` is ended. */
   readonly maxCallers: number;
   readonly idleMs: number;
+  /** After a time-out the server is pinged, and one that says nothing at all for so long is given up, ms; null: a pipe that cannot die without a word. */
+  readonly checkMs: number | null;
   /** Opens a pipe. Rejects with an `UpstreamFault` when that cannot even be tried; what fails later is told by `onExit`. */
   readonly open: () => Promise<Pipe>;
 }
@@ -39,14 +41,11 @@ export interface PipeDeps {
   readonly log: PipeLog;
 }
 
-/** A server that is there says something in this time when it is pinged, ms. */
-const CHECK_MS = 30_000;
-
 /** A pipe, and what is said over it. */
 export class Conversation {
   readonly pipe: Pipe;
   readonly talk: Talk;
-  private readonly overNetwork: boolean;
+  private readonly checkMs: number | null;
   /** null until it was greeted. */
   hello: Hello | null = null;
   /** What the server was last told to log; null: nothing. */
@@ -55,7 +54,7 @@ export class Conversation {
 
   constructor(name: string, kind: Kind, pipe: Pipe, shared: boolean, deps: PipeDeps, news: News, onExit: (cause: string) => void) {
     this.pipe = pipe;
-    this.overNetwork = kind.transport === 'http';
+    this.checkMs = kind.checkMs;
     this.talk = new Talk(name, pipe, shared, { ...deps, onNews: (method, params, text) => news.hear(this.talk, method, params, text) });
     pipe.onLine((line) => this.talk.hear(line));
     pipe.onUnsent((id, refusal) => this.talk.unsent(id, refusal));
@@ -76,17 +75,17 @@ export class Conversation {
     if (options.logLevel !== null && hello.era === 'legacy') await this.wantLogs(options.logLevel, hello);
     const { capabilities, logLevel, signal, timeoutMs, maxBytes, onNotification, progressToken, onQuestion } = options;
     const answered = talk.ask(method, params, hello.era, { capabilities, logLevel, signal, timeoutMs, maxBytes, onNotification, progressToken, onQuestion, forCaller: true });
-    if (this.overNetwork) answered.catch((thrown: unknown) => void (thrown instanceof UpstreamFault && thrown.refusal.code === 'dispatch.timeout' && this.check()));
+    if (this.checkMs !== null) answered.catch((thrown: unknown) => void (thrown instanceof UpstreamFault && thrown.refusal.code === 'dispatch.timeout' && this.check()));
     return answered;
   }
 
   /** Is somebody there? A pipe over a network may be dead without a word; then it is ended. */
   async check(): Promise<void> {
-    if (this.checking) return;
+    if (this.checking || this.checkMs === null) return;
     this.checking = true;
     const { heard } = this.talk;
     try {
-      await this.talk.ask('ping', '{}', this.hello?.era ?? 'legacy', { ...OWN, timeoutMs: CHECK_MS });
+      await this.talk.ask('ping', '{}', this.hello?.era ?? 'legacy', { ...OWN, timeoutMs: this.checkMs });
     } catch (thrown) {
       if (thrown instanceof UpstreamFault && thrown.refusal.code === 'dispatch.timeout' && this.talk.heard === heard) this.pipe.kill('does not answer');
     } finally {

@@ -10,10 +10,11 @@ import { systemClock } from '../../lib/clock.ts';
 import { startSseFixture } from '../../../test/kit/fixture/sse.ts';
 import { dispatchConfig } from '../config.ts';
 import { createLink } from '../http/link.ts';
-import type { PipeUpstream } from '../pipe/upstream.ts';
+import type { Kind } from '../pipe/conversation.ts';
+import { createPipeUpstream, type PipeUpstream } from '../pipe/upstream.ts';
 import { type Question, type RequestOptions, UpstreamFault } from '../upstream.ts';
 import { endpointPath } from './endpoint.ts';
-import { createSseUpstream } from './upstream.ts';
+import { sseKind } from './upstream.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -21,7 +22,7 @@ afterEach(async () => {
 });
 
 interface Rig { upstream: PipeUpstream; logged: string[]; up: () => Promise<void>; ask: (method: string, params?: object, more?: Partial<RequestOptions>) => Promise<{ result: string | null; error: string | null }> }
-function rig(url: string, more: object = {}): Rig {
+function rig(url: string, more: object = {}, kind: Partial<Kind> = {}): Rig {
   const config = dispatchConfig.parse({ ...more, servers: { s: { url, allow_loopback: true, headers: { authorization: { secret: 'env:TOKEN', prefix: 'Bearer ' } } } } });
   const agents: Agent[] = [];
   const logged: string[] = [];
@@ -31,7 +32,7 @@ function rig(url: string, more: object = {}): Rig {
     return agent;
   };
   const link = createLink('s', { ...config.servers['s']!, url }, config, { egress: { dispatcher }, secret: async () => 'canary-token', monotonic: systemClock.monotonic });
-  const upstream = createSseUpstream(link, { clock: systemClock, log: (text, facts) => void logged.push(`${text} ${JSON.stringify(facts)}`) });
+  const upstream = createPipeUpstream('s', { ...sseKind(link), ...kind }, { clock: systemClock, log: (text, facts) => void logged.push(`${text} ${JSON.stringify(facts)}`) });
   closing.push(async () => {
     await upstream.close();
     await Promise.all(agents.map((agent) => agent.destroy()));
@@ -283,10 +284,48 @@ test('a request that waits for a connection and is given up is never sent', asyn
   expect(server.posts.map((post) => post.method)).not.toContain('never');
 });
 
+test('a server that takes a message and never ends its answer to the POST holds no connection', async () => {
+  const server = await old((message, channel, self, res) => {
+    if (message['method'] !== 'x') return undefined;
+    res.writeHead(202).write('still');
+    self.say(channel, { id: message['id'], result: {} });
+    return true;
+  });
+  const r = rig(server.url, { connections: 1 });
+  await r.up();
+  await r.ask('x');
+  await r.ask('x', {}, { timeoutMs: 3_000 });
+});
+
+test('a channel that is dead without a word is given up after a time-out, one whose server is only slow is not', async () => {
+  let dead = false;
+  const server = await old((message, channel, self) => {
+    if (dead && channel > 0) return;
+    if (message['method'] === 'ping' || message['method'] === 'x') self.say(channel, { id: message['id'], result: { channel } });
+  });
+  const r = rig(server.url, {}, { checkMs: 200 });
+  await r.up();
+  await refusalOf(r.ask('slow', {}, { timeoutMs: 100 }));
+  await sleep(400);
+  expect((await r.ask('x')).result).toBe('{"channel":1}');
+  dead = true;
+  const waits = refusalOf(r.ask('y', {}, { timeoutMs: 3_000 }));
+  await refusalOf(r.ask('x', {}, { timeoutMs: 100 }));
+  expect(await waits).toMatchObject({ code: 'dispatch.crashed', note: 'does not answer' });
+  dead = false;
+  await sleep(300);
+  expect((await r.ask('x')).result).toBe('{"channel":2}');
+});
+
 test('server-everything over sse', async () => {
-  const port = 20_000 + (process.pid % 20_000);
+  const free = createServer().listen(0, '127.0.0.1');
+  await once(free, 'listening');
+  const { port } = free.address() as AddressInfo;
+  free.close();
+  await once(free, 'close');
   const child = spawn(process.execPath, [new URL('../../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url).pathname, 'sse'], { env: { ...process.env, PORT: String(port) }, stdio: 'ignore' });
   closing.push(async () => {
+    if (child.exitCode !== null) return;
     child.kill('SIGKILL');
     await once(child, 'exit');
   });

@@ -51,8 +51,9 @@ const IDLE_MS = 5 * 60_000;
  */
 export const createStdioUpstream = (name: string, config: StdioConfig, deps: StdioDeps): Upstream => createPipeUpstream(name, stdioKind(name, config, deps), deps);
 
+/** What `createStdioUpstream` makes one of. */
 export const stdioKind = (name: string, config: StdioConfig, deps: StdioDeps): Kind => ({
-  transport: 'stdio', era: config.era, perCaller: config.processes === 'per_caller', maxCallers: deps.maxProcesses, idleMs: IDLE_MS,
+  transport: 'stdio', era: config.era, perCaller: config.processes === 'per_caller', maxCallers: deps.maxProcesses, idleMs: IDLE_MS, checkMs: null,
   open: () => start(name, config, deps),
 });
 
