@@ -46,7 +46,7 @@ export function createInFlight(): InFlight {
     cancelAll: async (session) => {
       const calls = callsOf(session);
       calls.ended = true;
-      await Promise.allSettled([...calls.list].map((running) => running.cancel(true)));
+      await Promise.allSettled([...calls.list].map(async (running) => await running.cancel(true)));
     },
   };
 }

@@ -1,11 +1,10 @@
 import type { Outcome } from '../call/call.ts';
 import type { Exchange } from './exchange.ts';
 import type { Carrier, Part, Refused } from './part.ts';
-import { REFUSALS } from '../call/refusals.ts';
 
 /**
  * The answers of a batch: one event stream, each message as its own event, in the order they are ready (MCP 2025-03-26 transports).
- * Where the whole batch was refused alike (no credential, no session), that is the HTTP answer; where nothing asks for an answer, 202.
+ * Where the batch as a whole was refused (no credential, no session), that is the HTTP answer; where nothing asks for an answer, 202.
  */
 export class Batch implements Carrier {
   readonly #exchange: Exchange;
@@ -37,14 +36,15 @@ export class Batch implements Carrier {
 
   #end(part: Part): void {
     const [first] = this.#refused;
-    if (!this.#isOpen && first !== undefined && (this.#early.length === 0 || this.#allAlike(first))) return this.#exchange.reply(first);
+    if (!this.#isOpen && first !== undefined && (this.#early.length === 0 || this.#wasRefused(first))) return this.#exchange.reply(first);
     if (!this.#isOpen && this.#early.length === 0) return this.#exchange.accept();
     this.#open(part);
     this.#exchange.endStream();
   }
 
-  #allAlike({ refusal }: Refused): boolean {
-    return this.#refused.length === this.#size && REFUSALS.get(refusal.code)?.mcp !== 200 && this.#refused.every((other) => other.refusal.code === refusal.code);
+  /** Refused for what is the same of every message: who sent it, in which session, in what form. */
+  #wasRefused({ refusal }: Refused): boolean {
+    return this.#refused.length === this.#size && /^(?:authenticate\.|receive\.|resolve\.unknown_session$)/.test(refusal.code) && this.#refused.every((other) => other.refusal.code === refusal.code);
   }
 
   #send(part: Part, block: Buffer): void {

@@ -28,7 +28,7 @@ export const receiveConfig = z
     max_in_flight: z.int().min(1).max(100_000).default(1024).describe('Requests that may be worked on at once, open streams not counted; 1,024 by default, more are refused with 503.'),
     max_body_total_bytes: z.int().min(1024).default(256 * MIB).describe('Bytes of bodies that may be in memory at once while they are being received; 256 MiB by default.'),
     max_connections: z.int().min(1).max(1_000_000).default(16_384).describe('Connections that may be open at once; 16,384 by default, more are closed.'),
-    request_timeout_ms: z.int().min(1000).max(600_000).default(30_000).describe('How long a client may take to send a whole request, ms; 30 seconds by default.'),
+    request_timeout_ms: z.int().min(1000).max(600_000).default(30_000).describe('How long a client may take to send a whole request, and how long it may read nothing of an answer, ms; 30 seconds by default.'),
     keepalive_ms: z.int().min(1000).max(600_000).default(15_000).describe('A silent event stream gets a comment every so many ms, so that proxies keep it open; 15 seconds by default.'),
     max_buffered_bytes: z.int().min(16_384).max(256 * MIB).default(8 * MIB).describe('Bytes that may wait for a slow reader of a stream before it is closed; 8 MiB by default.'),
     drain_ms: z.int().min(0).max(600_000).default(10_000).describe('How long requests in progress may take to end when the gateway stops, ms; 10 seconds by default.'),

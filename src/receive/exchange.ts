@@ -121,7 +121,7 @@ export class Exchange implements Side, OpenStream {
     if (!this.isSse) this.openStream(200, null);
     this.isDetached = true;
     this.room.streams.delete(this);
-    this.res.end();
+    this.endWith(null);
   };
 
   readonly cut = (): void => {
@@ -129,7 +129,7 @@ export class Exchange implements Side, OpenStream {
     this.signal.abort();
     this.room.streams.delete(this);
     this.isGone = true;
-    this.res.end();
+    this.endWith(null);
   };
 
   /** Begins the event stream that carries the answers of several calls; `lead` is one of them, for its credential and session. */
@@ -140,7 +140,7 @@ export class Exchange implements Side, OpenStream {
   }
   endStream(): void {
     this.room.streams.delete(this);
-    if (!this.isGone) this.res.end();
+    if (!this.isGone) this.endWith(null);
   }
   /** Taken; what there is to say is said elsewhere. Only the first of `accept` and `reply` counts. */
   accept(): void {
@@ -195,11 +195,11 @@ export class Exchange implements Side, OpenStream {
   private finishResult(result: SafeResult): void {
     if (result.bytes.length === 0) this.finishEmpty(result);
     else if (this.isGone || this.isDetached) this.handOver(result.event ?? eventBlock(result.bytes));
-    else if (this.isSse) this.res.end(result.event ?? eventBlock(result.bytes));
+    else if (this.isSse) this.endWith(result.event ?? eventBlock(result.bytes));
     else if (result.event !== null || this.early !== NO_BLOCKS) {
       const last = result.event ?? eventBlock(result.bytes);
       this.sendHead(result.status, SSE, result.session?.id ?? null, null);
-      this.res.end(this.early === NO_BLOCKS ? last : Buffer.concat([...this.early, last]));
+      this.endWith(this.early === NO_BLOCKS ? last : Buffer.concat([...this.early, last]));
     } else {
       this.sendHead(result.status, JSON_TYPE, result.session?.id ?? null, result.bytes.length);
       this.endWith(result.bytes);
@@ -207,15 +207,18 @@ export class Exchange implements Side, OpenStream {
   }
 
   /** As text, head and body go out as one piece, which is cheaper than two; for ASCII the text is the bytes. */
-  private endWith(body: Buffer): void {
-    if (body.length <= 65_536 && isAscii(body)) this.res.end(body.toString('latin1'), 'latin1');
+  private endWith(body: Buffer | null): void {
+    if (body === null) this.res.end();
+    else if (body.length <= 65_536 && isAscii(body)) this.res.end(body.toString('latin1'), 'latin1');
     else this.res.end(body);
+    // Who takes nothing of an answer would have us keep it for as long as the connection lives (CWE-770, slow read).
+    if (this.res.writableLength > 0) this.res.setTimeout(this.room.config.request_timeout_ms);
   }
 
   /** 202 for what needs no answer, the end of streams, statuses without a body. */
   private finishEmpty(result: SafeResult): void {
     if (this.isGone || this.isDetached) return;
-    if (this.isSse) return void this.res.end();
+    if (this.isSse) return void this.endWith(null);
     this.sendHead(result.status, result.status === 405 ? ['allow', 'POST'] : NOTHING, null, result.status === 204 ? null : 0);
     this.res.end();
   }
@@ -224,10 +227,10 @@ export class Exchange implements Side, OpenStream {
     const asked: Asked = { id: call.id, door: 'mcp', era: call.era, method: call.message.method, rpcId: call.message.kind === 'request' ? call.message.rpcId : null };
     if (!this.isSse && !this.isGone) return this.send(refusalReply(asked, refusal, this.room.config.resource_metadata_url));
     if (this.isGone && !this.isDetached && !this.isSse) return;
-    if (asked.rpcId === null || this.isStream) return void (this.isGone || this.res.end()); // nobody waits for an answer to an id
+    if (asked.rpcId === null || this.isStream) return void (this.isGone || this.endWith(null)); // nobody waits for an answer to an id
     const block = eventBlock(refusalMessage(asked, tell(refusal, 'mcp', asked.method)));
     if (this.isGone || this.isDetached) this.handOver(block);
-    else this.res.end(block);
+    else this.endWith(block);
   }
 
   /** The answer's own stream has ended: legacy clients come back for it with a GET (MCP 2025-11-25 "Resumability"). */

@@ -294,3 +294,38 @@ describe('the configuration', () => {
     [{ refresh: 5 }],
   ])('%o is refused', (section) => expect(resolveConfig.safeParse(section).success).toBe(false));
 });
+
+describe('channels and batches', async () => {
+  const { resolve } = world(SERVERS);
+  await resolve.start();
+  const sessionIn = (version: string, kind: 'session' | 'channel' = 'session', who = alice, server: string | null = 'old'): string => {
+    const session = resolve.sessions.open(who, server, version, kind);
+    resolve.sessions.keep(session);
+    return session.id;
+  };
+  const old = { era: 'legacy', server: 'old', version: '2024-11-05' } as const;
+  const run = async (over: Parameters<typeof call>[0]) => await resolve.stage.run(call({ ...old, ...over }));
+
+  test('a GET opens a channel, in the lane of the gateway, which nobody finds before dispatch keeps it', async () => {
+    const verdict = await run({ channel: true, kind: 'stream', method: '$stream' });
+    expect(verdict).toMatchObject({ go: { target: { lane: 'local', timeoutMs: null }, session: { kind: 'channel', version: '2024-11-05', principalId: alice.id, server: 'old' } } });
+    expect('go' in verdict && resolve.sessions.find(verdict.go.session?.id ?? '')).toBeUndefined();
+  });
+  test('what comes by it is never mirrored, and initialize stays in it', async () => {
+    const sessionId = sessionIn('2024-11-05', 'channel');
+    expect(await run({ channel: true, sessionId, name: 'read_file' })).toMatchObject({ go: { target: { lane: 'own' }, session: { id: sessionId } } });
+    expect(await run({ channel: true, sessionId, method: 'initialize' })).toMatchObject({ go: { target: { lane: 'local' }, session: { id: sessionId } } });
+    expect(await run({ sessionId: sessionIn('2024-11-05'), name: 'read_file' })).toMatchObject({ go: { target: { lane: 'mirror' } } });
+  });
+  test.each([
+    ['of another caller', sessionIn('2024-11-05', 'channel', mallory)], ['of another endpoint', sessionIn('2024-11-05', 'channel', alice, null)],
+    ['that is a session', sessionIn('2024-11-05')], ['that is none', 'guess'], ['that is not named', null],
+  ])('a channel %s is unknown, to initialize too', async (_, sessionId) => {
+    for (const method of ['initialize', 'ping']) expect(await run({ channel: true, sessionId, method })).toEqual({ stop: { code: 'resolve.unknown_session' } });
+  });
+  test.each([['2024-11-05', true], ['2025-03-26', true], ['2025-06-18', false], ['2025-11-25', false]])('a session of %s may send batches: %s', async (version, may) => {
+    const verdicts = [await run({ batched: true, version: '2025-03-26', sessionId: sessionIn(version), method: 'ping' }), await run({ batched: true, channel: true, sessionId: sessionIn(version, 'channel'), method: 'ping' })];
+    for (const verdict of verdicts) expect('stop' in verdict ? verdict.stop.code : true).toBe(may ? true : 'receive.message');
+  });
+  test('a batch without a session is told so', async () => expect(await run({ batched: true, method: 'ping' })).toEqual({ stop: { code: 'receive.session_required' } }));
+});

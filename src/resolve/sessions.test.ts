@@ -42,6 +42,15 @@ describe('sessions', () => {
     expect(sessions.claim(session.id, alice.id, 'github')).toBeUndefined();
     expect(sessions.claim(session.id, alice.id, null)).toBeUndefined();
   });
+  test('a channel is no session, and a session no channel', () => {
+    const { sessions, opened } = house();
+    const session = opened(alice);
+    const channel = sessions.open(alice, 'fs', '2024-11-05', 'channel');
+    sessions.keep(channel);
+    expect(sessions.claim(channel.id, alice.id, 'fs', 'channel')).toBe(channel);
+    expect(sessions.claim(channel.id, alice.id, 'fs')).toBeUndefined();
+    expect(sessions.claim(session.id, alice.id, 'fs', 'channel')).toBeUndefined();
+  });
   test('a stranger’s attempt does not keep it alive', () => {
     const { sessions, hands, opened } = house();
     const session = opened(alice);

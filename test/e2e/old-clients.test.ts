@@ -254,7 +254,7 @@ describe('a batch', () => {
     const body = `[ ${JSON.stringify(call(1, 'test_tool_with_progress', {}, { progressToken: 't' }))} ,\n {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"text":"],[\\"{"}}}]`;
     const answer = await gateway.post('/s/fixture/mcp', body, headers);
     expect(events(answer.text).filter((message) => message['method'] === 'notifications/progress')).toHaveLength(3);
-    expect(events(answer.text).map((message) => message['id']).filter(Boolean).sort()).toEqual([1, 2]);
+    expect(new Set(events(answer.text).map((message) => message['id']).filter(Boolean))).toEqual(new Set([1, 2]));
     expect(answer.text).not.toMatch(/^(id|retry):/m);
     expect(ran('echo')).toBe(before + 1);
   });
