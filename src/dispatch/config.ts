@@ -97,7 +97,7 @@ export const dispatchConfig = z.strictObject({
   }).prefault({}).describe('Time-outs; progress from the server starts them again, up to ten times their length.'),
   max_answer_bytes: z.int().min(1024).max(268_435_456).default(16_777_216).describe('The most that is read of one answer or one event, bytes; 16 MiB by default.'),
   connections: z.int().min(1).max(4096).default(128).describe('Connections per HTTP server for calls; further calls wait for one; 128 by default.'),
-  max_processes: z.int().min(1).max(1000).default(16).describe('Processes that a stdio server with `processes: per_caller` may have at once; 16 by default.'),
+  max_processes: z.int().min(1).max(1000).default(16).describe('Processes of callers that a stdio server with `processes: per_caller` may have at once, besides the one for its lists; 16 by default.'),
   questions: z.strictObject({
     ttl_ms: ms.default(600_000).describe('How long a call waits for what its server asked the user, ms; 10 minutes by default. Then it is cancelled at the server.'),
     max: z.int().min(1).max(100_000).default(1_000).describe('Calls that may wait so at once; 1,000 by default.'),
