@@ -2,7 +2,7 @@ import type { Era } from '../call/call.ts';
 import type { Json } from '../call/json.ts';
 import { elementsOf, cutAt } from '../lib/json-spans.ts';
 import { isObject, parseObject } from './answer.ts';
-import { CONTROL } from './http/upstream.ts';
+import { own } from './http/say.ts';
 import type { Log } from './http/link.ts';
 import { paramHeadersOf } from '../call/param-headers.ts';
 import { UpstreamFault, type Upstream } from './upstream.ts';
@@ -48,9 +48,7 @@ async function readPages(upstream: Upstream, options: { readonly timeoutMs: numb
   const tools: string[] = [];
   let params = '{}';
   for (let page = 0; page < MAX_PAGES; page++) {
-    const exchange = await upstream.request('tools/list', params, {
-      principalId: CONTROL, capabilities: '{}', logLevel: null, onQuestion: null, signal: new AbortController().signal, timeoutMs: options.timeoutMs, maxBytes: options.maxBytes, onNotification: () => undefined, progressToken: false,
-    });
+    const exchange = await upstream.request('tools/list', params, own(options.timeoutMs, options.maxBytes));
     const { result } = exchange;
     if (result === null && isMissing(exchange.error)) return []; // a server without tools
     const value = result === null ? null : parseObject(result);

@@ -46,11 +46,14 @@ export interface Told {
 const PROGRESS_FACTOR = 10;
 const DRAIN_MS = 1_000;
 
-/** Says it and waits for the response. Throws an UpstreamFault for all but a response and a 4xx. */
-export async function talk(link: Link, saying: Saying, monotonic: () => number): Promise<Told> {
-  const credential = await link.credential();
-  if (saying.signal?.aborted === true) throw new UpstreamFault({ code: 'dispatch.cancelled', effect: 'none' });
-  return new Promise((resolve, reject) => new Talk(link, saying, monotonic, resolve, reject).start(credential));
+/** Says it and waits for the response. Rejects with an UpstreamFault for all but a response and a 4xx. */
+export function talk(link: Link, saying: Saying, monotonic: () => number): Promise<Told> {
+  const begin = (credential: readonly string[]): Promise<Told> => {
+    if (saying.signal?.aborted === true) return Promise.reject(new UpstreamFault({ code: 'dispatch.cancelled', effect: 'none' }));
+    return new Promise((resolve, reject) => new Talk(link, saying, monotonic, resolve, reject).start(credential));
+  };
+  const credential = link.credential();
+  return credential instanceof Promise ? credential.then(begin) : begin(credential);
 }
 
 class Talk implements Sink {

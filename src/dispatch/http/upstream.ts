@@ -13,8 +13,6 @@ import type { Voice } from './say.ts';
 import { SessionsFull } from './up-sessions.ts';
 import { UpstreamFault, type Exchange, type Change, type RequestOptions, type Upstream, type UpstreamInfo } from '../upstream.ts';
 
-export { CONTROL } from './say.ts';
-
 export interface HttpUpstream extends Upstream {
   /** Somebody could not reach it: look again now. */
   readonly suspect: () => void;
