@@ -6,7 +6,8 @@ import { OPEN, until } from '../kit/scene.ts';
 
 /** Servers that other people's SDKs are made of, behind the gateway, used by the official clients of both eras. */
 const CLIENTS: Readonly<Record<string, (url: string, key: string, user?: User) => Promise<OfficialClient>>> = { 'SDK v2, 2026-07-28': modernClient, 'SDK v1, 2025-11-25': legacyClient };
-const WAYS = ['stdio', 'stdio-legacy', 'http', 'http-legacy'] as const;
+/** As found; or pinned to one era where the server speaks both, so that each client is translated for once. */
+const WAYS = ['stdio', 'stdio-legacy', 'http', 'http-modern', 'http-legacy'] as const;
 const TOOLS = ['add', 'ask_name', 'echo', 'fail', 'slow_progress'];
 const GREETING = 'Grüße aus dem Server ✓';
 /** 2^53 + 1, which no double holds. */
@@ -35,13 +36,14 @@ describe.each(LANGUAGES)('a server written with the %s SDK', (language) => {
         dispatch: { servers: {
           [`${language}-stdio`]: { command, processes: 'per_caller' },
           [`${language}-stdio-legacy`]: { command, processes: 'per_caller', era: 'legacy' },
-          [`${language}-http`]: { url: `${http.origin}/mcp`, allow_loopback: true },
+          [`${language}-http`]: { url: http.origin + legacyPath, allow_loopback: true },
+          [`${language}-http-modern`]: { url: `${http.origin}/mcp`, allow_loopback: true, era: 'modern' },
           [`${language}-http-legacy`]: { url: http.origin + legacyPath, allow_loopback: true, era: 'legacy' },
         } },
       },
       keys: { tester: [] },
     });
-    await until('the gateway knows all four', 60_000, async () => {
+    await until('the gateway knows them all', 60_000, async () => {
       const told = await Promise.all(WAYS.map((way) => gateway.tool('tester', `${language}-${way}__add`, { a: 1, b: 1 })));
       return told.every(({ status }) => status === 200);
     }).catch((fault: unknown) => {

@@ -88,7 +88,7 @@ impl ServerHandler for Interop {
     }
 
     async fn read_resource(&self, request: ReadResourceRequestParams, _: RequestContext<RoleServer>) -> Refusable<ReadResourceResponse> {
-        let read: ReadResourceResult = from(json!({ "contents": [{ "uri": request.uri, "mimeType": "text/plain", "text": "Grüße aus dem Server ✓" }] }))?;
+        let read: ReadResourceResult = from(json!({ "resultType": "complete", "contents": [{ "uri": request.uri, "mimeType": "text/plain", "text": "Grüße aus dem Server ✓" }] }))?;
         Ok(read.into())
     }
 
@@ -99,7 +99,7 @@ impl ServerHandler for Interop {
     async fn get_prompt(&self, request: GetPromptRequestParams, _: RequestContext<RoleServer>) -> Refusable<GetPromptResponse> {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         let text = format!("Say hello to {}.", arguments["name"].as_str().unwrap_or_default());
-        let got: GetPromptResult = from(json!({ "messages": [{ "role": "user", "content": { "type": "text", "text": text } }] }))?;
+        let got: GetPromptResult = from(json!({ "resultType": "complete", "messages": [{ "role": "user", "content": { "type": "text", "text": text } }] }))?;
         Ok(got.into())
     }
 }
