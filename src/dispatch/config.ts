@@ -104,7 +104,7 @@ export const dispatchConfig = z.strictObject({
     max_per_caller: z.int().min(1).max(10_000).default(16).describe('The same for one caller; 16 by default.'),
   }).prefault({}).describe('Calls whose server asked something (elicitation, sampling, roots) and waits for the answer.'),
   state_ttl_ms: ms.default(3_600_000).describe('How long a `requestState` or cursor that was handed out is taken back, ms; 1 hour by default.'),
-  era_refresh_ms: ms.default(3_600_000).describe('After how long an HTTP server is asked again which protocol era it speaks, ms, a little earlier at random; 1 hour by default.'),
+  era_refresh_ms: z.int().min(100).max(86_400_000).default(3_600_000).describe('After how long an HTTP server is asked again which protocol era it speaks, ms, a little earlier at random; 1 hour by default.'),
   list_wait_ms: ms.default(5_000).describe('How long a list of prompts or resources at `/mcp` waits for each server, ms; 5 s by default. A server that takes longer is left out and named.'),
   max_streams: z.int().min(1).max(100_000).default(10_000).describe('Event streams per HTTP server that clients may hold open at once; 10,000 by default.'),
   servers: z.record(
