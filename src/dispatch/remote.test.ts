@@ -166,10 +166,11 @@ test('streamable never tries the event stream, sse never posts to the URL', asyn
 
 test('neither: the cause names both', async () => {
   const server = await changing(404);
-  const upstream = remote(server.url);
+  const upstream = remote(server.url, { era: 'legacy' });
   await expect(ask(upstream, 'x')).rejects.toThrow();
   await sleep(50);
   expect(upstream.state()).toMatchObject({ ok: false, cause: expect.stringMatching(/initialize: status 404; over sse: status 404/) });
+  expect([upstream.era(), upstream.eras()]).toEqual([null, []]); // not even what the config pins: nobody is mirrored to what may be an event stream
 });
 
 test('through the room: a call in the own lane reaches it', async () => {

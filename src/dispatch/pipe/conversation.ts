@@ -50,6 +50,7 @@ export class Conversation {
   hello: Hello | null = null;
   /** What the server was last told to log; null: nothing. */
   private level: LogLevel | null = null;
+  private levelled: Promise<void> = Promise.resolve();
   private checking = false;
 
   constructor(name: string, kind: Kind, pipe: Pipe, shared: boolean, deps: PipeDeps, news: News, onExit: (cause: string) => void) {
@@ -95,8 +96,11 @@ export class Conversation {
 
   /** The one level of the pipe is the lowest that any request wanted; each request gets its own part (PROTOCOL 3.1, logging). */
   private async wantLogs(level: LogLevel, hello: Hello): Promise<void> {
-    if (!isObject(hello.capabilities['logging']) || (this.level !== null && LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(this.level))) return;
-    this.level = level;
-    await this.talk.ask('logging/setLevel', `{"level":"${level}"}`, 'legacy', { ...OWN, timeoutMs: 5_000 }).catch(() => undefined); // a call is worth more than its logs
+    if (!isObject(hello.capabilities['logging'])) return;
+    if (this.level === null || LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.level)) {
+      this.level = level;
+      this.levelled = this.talk.ask('logging/setLevel', `{"level":"${level}"}`, 'legacy', { ...OWN, timeoutMs: 5_000 }).then(() => undefined, () => undefined); // a call is worth more than its logs
+    }
+    await this.levelled;
   }
 }

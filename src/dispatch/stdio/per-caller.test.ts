@@ -164,6 +164,7 @@ test('log messages go to the one call that runs, from its level up; the server i
   await r.ask('log', { data: 1 }, options(null));
   expect(heard.length).toBe(3);
   const wait = r.ask('wait', {}, options('debug'));
+  while ((await parsed(r.ask('told', {}, as('p'))))['waiting'] === 0) await sleep(10);
   await r.ask('log', { data: 1 }, options('debug')); // could be either's
   expect(heard.length).toBe(3);
   await r.ask('let-go', {}, as('p'));
