@@ -102,6 +102,17 @@ describe('a client of 2024-11-05', () => {
     expect(performance.now() - start).toBeLessThan(450);
     await until('the answer', 5_000, () => client.messages().some(({ id }) => id === 6));
   });
+  it.each([['/s/fixture/mcp', 'test_elicitation'], ['/s/modern/mcp', 'test_input_required_result_elicitation']])('at %s is asked on the channel, and answers by POST', async (path, tool) => {
+    const client = await channel(path);
+    await client.ask(0, 'initialize', hello('2025-06-18', { elicitation: {} }));
+    await client.send({ jsonrpc: '2.0', method: 'notifications/initialized' });
+    await client.send(call(8, tool, tool === 'test_elicitation' ? { message: 'Who?' } : {}));
+    const asked = (): Record<string, any> | undefined => client.messages().find((message) => message['method'] === 'elicitation/create');
+    await until('the question', 5_000, () => asked() !== undefined);
+    expect((await client.send({ jsonrpc: '2.0', id: asked()?.['id'], result: { action: 'accept', content: { name: 'Ada', response: 'Ada' } } })).status).toBe(202);
+    await until('the answer', 5_000, () => client.messages().some(({ id, result }) => id === 8 && result !== undefined));
+    expect(client.text()).toContain('Ada');
+  });
   it('cancels by notification', async () => {
     const before = ran('slow cancelled');
     const client = await greeted('/s/fixture/mcp');
@@ -299,7 +310,7 @@ describe('DELETE', () => {
     const before = [ran('slow', at()), ran('slow cancelled', at())] as const;
     const running = gateway.post(path, call(1, tool, { ms: 30_000 }), headers);
     await until('it runs', 5_000, () => ran('slow', at()) > before[0]);
-    expect((await fetch(gateway.url + path, { method: 'DELETE', headers })).status).toBe(path === '/s/modern/mcp' ? 405 : 200); // that one keeps no sessions for old clients
+    expect((await fetch(gateway.url + path, { method: 'DELETE', headers })).status).toBe(200);
     await until('the server hears of it', 5_000, () => ran('slow cancelled', at()) > before[1]);
     expect((await running).status).toBe(200);
   });
