@@ -16,7 +16,7 @@ export interface RefusalRow {
 }
 
 type Row = readonly [mcp: number, rest: number, rpc: number, as: 'tool' | 'error', retryable: boolean, says: string, operator: string];
-const ABSENT = 'Unknown tool, or not one this credential may use. List the tools again and pick one of them.';
+const ABSENT = 'Unknown tool, prompt or resource, or not one this credential may use. List them again and pick one of those.';
 const WHO = 'Authentication failed: send one valid credential, `X-API-Key: …` or `Authorization: Bearer …`.';
 const LATER = 'The server behind this tool is not reachable. Nothing was executed; try again later.';
 const CHECK = 'It is not known whether the call took effect. Check the state before you repeat it.';

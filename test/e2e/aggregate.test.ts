@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crafted, type Crafted } from '../kit/crafted.ts';
 import type { Canned } from '../kit/dispatch-rig.ts';
 import { startFixture, type RunningFixture } from '../kit/fixture/http.ts';
-import { launch, records, type Launched } from '../kit/gateway.ts';
+import { launch, META, records, type Launched } from '../kit/gateway.ts';
 import { OPEN, openTalk, stdioFixture, until } from '../kit/scene.ts';
 
 /** MISSION X3: many servers behind one door. Four of them, of every transport and era, one of which only one caller may use. */
@@ -142,6 +142,33 @@ describe('byte for byte', () => {
   });
   it('what is not there is told under the name it was asked by', async () => {
     expect((await gateway.modern('some', '/mcp', 'resources/read', { uri: 'sp.odd+doc://b' })).body.error).toMatchObject({ message: 'no such resource', data: { uri: 'sp.odd+doc://b' } });
+  });
+});
+
+describe('what changes at one server', () => {
+  const LISTEN = { notifications: { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } };
+  it.each(['modern', 'legacy'] as const)('is heard at the aggregate, %s', async (mode) => {
+    const heard: string[] = [];
+    const stop = new AbortController();
+    const key = gateway.keys['some'] as string;
+    const common = { accept: 'application/json, text/event-stream', 'x-api-key': key };
+    const stream = mode === 'modern'
+      ? await fetch(`${gateway.url}/mcp`, {
+        method: 'POST', signal: stop.signal, headers: { ...common, 'content-type': 'application/json', 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 'l', method: 'subscriptions/listen', params: { ...LISTEN, _meta: META } }),
+      })
+      : await fetch(`${gateway.url}/mcp`, { headers: { ...(await openTalk(gateway, 'some', '/mcp')).headers, ...common, accept: 'text/event-stream' }, signal: stop.signal });
+    const reading = (async () => {
+      for await (const chunk of stream.body as unknown as AsyncIterable<Uint8Array>) heard.push(new TextDecoder().decode(chunk));
+    })().catch(() => undefined);
+    if (mode === 'modern') {
+      await until('it is acknowledged', 5_000, () => heard.join('').includes('acknowledged'));
+      expect(heard.join('')).toContain(JSON.stringify(LISTEN.notifications));
+    }
+    await gateway.modern('some', '/mcp', 'tools/call', { name: 'alpha__test_trigger_prompt_change', arguments: {} });
+    await until('prompts have changed', 5_000, () => heard.join('').includes('notifications/prompts/list_changed'));
+    stop.abort();
+    await reading;
   });
 });
 

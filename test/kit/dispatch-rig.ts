@@ -94,6 +94,7 @@ export function rig(servers: Record<string, object>, more: { readonly config?: o
     visibleTools: () => [],
     mayUse: () => true,
     catalogVersion: () => 1,
+    toolsKnown: () => true,
     sessions: {
       admit: (session) => void sessions.set(session.id, session),
       end: (id) => {

@@ -34,7 +34,7 @@ export function createMemberLists(upstreams: ReadonlyMap<string, Upstream>, room
     if (call.message.params['cursor'] !== undefined && call.message.params['cursor'] !== null) return error(call, 200, -32602, 'Unknown cursor.');
     const { mayUse } = room.deps;
     const asked = servers.filter((one) => mayUse(call.principal, one.name, kind.method, null) && mayUse(call.principal, one.name, kind.use, null) && mayHave(one, kind));
-    const parts = await Promise.all(asked.map((one) => shelf.part(one, kind, { principalId: call.principal.id, capabilities: options.capabilitiesOf(call, one) })));
+    const parts = await Promise.all(asked.map(async (one) => shelf.part(one, kind, { principalId: call.principal.id, capabilities: options.capabilitiesOf(call, one) })));
     return go(joined(call, kind, asked.map((one, i) => [one.name, parts[i] ?? { cause: 'bad answer' }])));
   };
 }

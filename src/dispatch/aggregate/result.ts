@@ -12,9 +12,9 @@ import { PAGE_KEYS, prefixed, withoutPages } from './members.ts';
  * they name, and what binds things to its pages is taken out. Only where the protocol says that a URI stands; texts, structured
  * content and everything else keep their bytes. A server cannot point at another's resources: its links always lead back to itself.
  */
-export function aggregated(answer: Answer, call: Journaled): Answer {
+function aggregated(answer: Answer, call: Journaled): Answer {
   const { server } = call.target;
-  if (call.server !== null || server === null || answer.message === null || !isConcerned(answer.message)) return answer;
+  if (server === null || answer.message === null || !isConcerned(answer.message, call.target.method)) return answer;
   const text = answer.bytes.toString('utf8');
   const edits = editsOf(text, namespacedUri(server, ''));
   if (edits.length === 0) return answer;
@@ -31,9 +31,9 @@ export const fromAggregate = (lane: (call: Journaled) => Done | Promise<Done>) =
 };
 
 /** Most answers hold plain text: they are not read again. */
-function isConcerned(message: JsonObject): boolean {
+function isConcerned(message: JsonObject, method: string): boolean {
   const { result, error } = message;
-  if (isObject(error)) return isObject(error['data']) && error['data']['uri'] !== undefined;
+  if (isObject(error)) return method === 'resources/read' && isObject(error['data']) && error['data']['uri'] !== undefined;
   if (!isObject(result)) return false;
   if (result['contents'] !== undefined || result['messages'] !== undefined || hasPages(result)) return true;
   const { content } = result;
