@@ -43,6 +43,13 @@ describe('the era of a server', () => {
     expect(one.upstream.era()).toBeNull();
     expect(server.seen.filter((seen) => seen.json['method'] === 'initialize')).toHaveLength(0);
   });
+  test('nor does a 500 that speaks JSON-RPC', async () => {
+    const server = await canned((seen, res) => json(res, failure(seen, -32601), 500));
+    const one = to(server);
+    await expect(one.upstream.request('tools/list', '{}', asking())).rejects.toMatchObject({ refusal: { effect: 'none' } });
+    expect(one.upstream.era()).toBeNull();
+    expect(server.seen.filter((seen) => seen.json['method'] === 'initialize')).toHaveLength(0);
+  });
   test('nor does a broken or a refused connection', async () => {
     const server = await canned((_seen, res) => void res.destroy());
     const one = to(server);
@@ -77,7 +84,7 @@ describe('asked again', () => {
     await until(() => server.streams.size === 1);
     const [stream] = server.streams.keys();
     const first = one.upstream.info()?.askedAt ?? 0;
-    await until(() => server.calls('server/discover').length >= 3);
+    await until(() => server.calls('server/discover').length >= 6);
     await until(() => (one.upstream.info()?.askedAt ?? 0) > first);
     await until(() => server.sessions.size <= 2); // those of the probes are ended
     expect(server.sessions.has(String(stream))).toBe(true);

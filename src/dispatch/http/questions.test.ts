@@ -73,6 +73,29 @@ describe('a server that asks in the middle of a call', () => {
     expect(performance.now() - since).toBeGreaterThan(900);
     expect(two.link.asking).toBe(0);
   });
+  test('the absolute maximum is moved along by the time that stood still', async () => {
+    const server = await oldServer((seen, res) => {
+      sse(res);
+      res.write(question(1));
+      const token = (seen.json['params'] as { _meta: { progressToken: number } })._meta.progressToken;
+      let left = 8;
+      const look = setInterval(() => {
+        if (!server.seen.some((s) => s.json['id'] === 1 && s.json['method'] === undefined)) return;
+        res.write(event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: token, progress: 9 - left } }));
+        if (--left > 0) return;
+        clearInterval(look);
+        res.end(event(result(seen)));
+      }, 50);
+    });
+    open.push(server.close);
+    const one = upstreamTo(server.url);
+    open.push(one.close);
+    const onQuestion = async (): Promise<Reply> => {
+      await pause(1_600);
+      return { result: '{}' };
+    };
+    await expect(one.upstream.request('tools/call', '{}', asking({ capabilities: ELICIT, onQuestion, timeoutMs: 150, progressToken: true }))).resolves.toMatchObject({ error: null });
+  });
   test('an error is passed back as one', async () => {
     const { one } = await asker([question('q')]);
     const answer = await one.upstream.request('tools/call', '{}', asking({ capabilities: ELICIT, onQuestion: async () => ({ error: '{"code":-1,"message":"User rejected"}' }) }));

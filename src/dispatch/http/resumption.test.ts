@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { startFixture } from '../../../test/kit/fixture/http.ts';
 import { event, json, sse, type Seen } from '../../../test/kit/dispatch-rig.ts';
 import { asking, oldServer, newServer, result, upstreamTo, type Answerer, type OldServer, type One } from '../../../test/kit/http-rig.ts';
+import { Resumption } from './resumption.ts';
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -59,6 +60,23 @@ describe('a stream that ended before the answer', () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(gets(server)).toHaveLength(length);
     expect(server.calls('notifications/cancelled')).toHaveLength(1);
+  });
+  test('a server cannot have us sleep for long', async () => {
+    const one = upstreamTo('http://127.0.0.1:1/mcp');
+    open.push(one.close);
+    let attempts = 0;
+    const link = { ...one.link, credential: () => { attempts++; return []; } };
+    vi.useFakeTimers();
+    try {
+      const resumption = new Resumption(link, [], 1_000, { event: () => undefined, fail: () => undefined });
+      resumption.heard({ raw: Buffer.alloc(0), data: null, id: 'a', event: null, retry: 999_999_999 });
+      expect(resumption.begin()).toBe(true);
+      await vi.advanceTimersByTimeAsync(31_000);
+      expect(attempts).toBe(1);
+      resumption.stop();
+    } finally {
+      vi.useRealTimers();
+    }
   });
   test('an answer with a foreign id on the resumed stream is not ours', async () => {
     const { one } = await setup(leave(), (_seen, res) => {

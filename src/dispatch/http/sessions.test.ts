@@ -52,6 +52,11 @@ describe('sessions at a legacy server', () => {
     expect(server.calls('tools/call')).toHaveLength(3);
     expect(server.sessions.size).toBe(1);
   });
+  test('two unknown sessions in a row are the end of it', async () => {
+    const { server, one } = await old((_seen, res) => json(res, { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'no session' } }, 404));
+    await expect(call(one)).rejects.toMatchObject({ name: 'UpstreamFault', refusal: { code: 'dispatch.upstream', effect: 'none' } });
+    expect(server.calls('tools/call')).toHaveLength(2);
+  });
   test('a _meta of the server’s own is kept; what only the gateway may say is its own', async () => {
     const { server, one } = await old((seen, res) => json(res, result(seen)));
     const params = '{"name":"x","_meta":{"n":12345678901234567890,"progressToken":"theirs","io.modelcontextprotocol/logLevel":"debug"}}';
@@ -90,6 +95,9 @@ describe('the table of sessions', () => {
     pass(11 * 60_000);
     sessions.sweep();
     expect(ended).toEqual(['s2']);
+    const same = await held(sessions.hold('a', '{}'));
+    expect(same.session.id).toBe('s1');
+    same.release();
     a.release();
     pass(11 * 60_000);
     sessions.sweep();

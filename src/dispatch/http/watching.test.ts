@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startFixture } from '../../../test/kit/fixture/http.ts';
-import { event, json, sse, until, type Seen } from '../../../test/kit/dispatch-rig.ts';
+import { canned, event, json, sse, until, type Seen } from '../../../test/kit/dispatch-rig.ts';
 import { asking, failure, newServer, oldServer, result, upstreamTo, type NewServer, type OldServer, type One } from '../../../test/kit/http-rig.ts';
 import type { Change } from '../upstream.ts';
 
@@ -94,6 +94,21 @@ describe('watching at a legacy server', () => {
     expect(server.calls('initialize')).toHaveLength(1);
     expect(server.calls('resources/subscribe')).toHaveLength(1);
     expect(seen).toEqual([]);
+    // A line that breaks may be a server that was started afresh: it is looked at again.
+    (stream as ServerResponse | null)?.destroy();
+    await until(() => seen.includes('connected'));
+    expect(server.calls('initialize')).toHaveLength(2);
+  });
+  test('a server without sessions whose stream is a 404 has none: it is not a broken line', async () => {
+    const server = await canned((seen, res) => {
+      if (seen.json['method'] === 'initialize') return json(res, result(seen, { protocolVersion: '2025-06-18', capabilities: RESOURCES, serverInfo: { name: 'x' } }));
+      if (seen.json['method'] === 'notifications/initialized') return void res.writeHead(202).end();
+      json(res, failure(seen, -32601), 404);
+    });
+    const one = started(server);
+    await expect(one.upstream.watch('r:1', () => undefined)).rejects.toMatchObject({ refusal: { code: 'dispatch.translation' } });
+    await pause(1_200);
+    expect(server.seen.filter((seen) => seen.json['method'] === 'initialize')).toHaveLength(1);
   });
   test('refusals are faults: by the server, without the capability, without a stream', async () => {
     const silent = await oldServer((seen, res) => json(res, result(seen)), RESOURCES, false);
