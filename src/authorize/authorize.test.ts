@@ -57,7 +57,7 @@ describe.each(suites.map((s) => [s.suite, s] as const))('%s', (_, suite) => {
     expect(decision.policyVersion).toBe(room.version);
     if (decision.effect === 'allow') {
       expect({ effect: 'allow', ruleIds: decision.ruleIds }).toEqual({ effect: 'allow', ruleIds: c.allow });
-      if (c.ask !== undefined) expect(decision.obligations.some((o) => o.by === 'approve' && o.kind === 'ask')).toBe(c.ask);
+      if (c.ask !== undefined) expect(decision.obligations.some((o) => o.by === 'approve' && o.kind === 'approval')).toBe(c.ask);
     } else {
       expect(decision.reason).toBe(c.deny);
       if (c.rules !== undefined) expect(decision.ruleIds).toEqual(c.rules);

@@ -34,7 +34,7 @@ export function createJudge(config: AuthorizeConfig, rules: readonly Rule[], ver
 
   const allow = (first: string, more: readonly string[], asked: string | null): Allow => {
     const ruleIds: NonEmpty<string> = [first, ...more];
-    return { effect: 'allow', ruleIds, policyVersion: version, obligations: asked === null ? NO_DUTIES : [{ id: 'confirm', by: 'approve', kind: 'ask', why: asked }] };
+    return { effect: 'allow', ruleIds, policyVersion: version, obligations: asked === null ? NO_DUTIES : [{ id: 'approval', by: 'approve', kind: 'approval', why: asked, groups: [], quorum: 1, escalate: null, expiresMs: null }] };
   };
   const deny = (reason: Deny['reason'], ruleIds: readonly string[], wantScopes: readonly string[] = []): Deny => ({ effect: 'deny', ruleIds, policyVersion: version, reason, wantScopes });
 

@@ -162,7 +162,7 @@ describe('wrapping', () => {
   });
 
   it('wraps when policy says so, and reports the duty as met', () => {
-    const duty: Obligation = { id: 'o9', by: 'inspect', kind: 'wrap' };
+    const duty: Obligation = { id: 'o9', by: 'inspect', kind: 'wrap', why: 'test' };
     const done = run(flagging, answered(says('x'), { duties: [duty] }));
     expect(done.met).toEqual(['o9']);
     expect(done.result?.bytes.toString()).toContain('untrusted-data');
