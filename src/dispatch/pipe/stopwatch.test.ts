@@ -49,4 +49,10 @@ test('paused: stands still, and goes on where it stood; the deadline moves along
   expect(pass(99)).toBe(false);
   watch.stretch();
   expect([pass(1), pass(1)]).toEqual([false, true]);
+  const plain = start(100, 10);
+  plain.pass(60);
+  plain.watch.pause();
+  plain.pass(500);
+  plain.watch.resume();
+  expect([plain.pass(39), plain.pass(1)]).toEqual([false, true]);
 });

@@ -16,7 +16,7 @@ const until = async (is: () => boolean): Promise<void> => {
  * `ask`: asks the client and answers with what it said. `askFor`: asks `times` times without being asked to. `wait`: answers when told by
  * `let-go`. `told`: what was heard of it all.
  */
-const asking = (extra = ''): string[] => server(`
+const asking = (extra = '', before = ''): string[] => server(`
   if (m.method === 'ask') { qs[++q] = m; return send({ id: q, method: m.params.method ?? 'elicitation/create', params: { message: m.params.message } }); }
   if (m.method === undefined) { replies.push(line); const of = qs[m.id]; if (of && of.id) send({ id: of.id, result: { pid: process.pid, declared, said: m.result ?? m.error } }); return; }
   if (m.method === 'wait') { waiting.push(m.id); return; }
@@ -28,7 +28,7 @@ const asking = (extra = ''): string[] => server(`
   if (m.method === 'told') return ok({ pid: process.pid, declared, replies, levels, waiting: waiting.length });
   if (m.method === 'die') process.exit(3);
   ${extra}`, `
-  const qs = {}, replies = [], waiting = [], levels = []; let q = 0, declared;
+  ${before} const qs = {}, replies = [], waiting = [], levels = []; let q = 0, declared;
   const first = (f) => (m, line) => { if (m.method === 'initialize') declared = m.params.capabilities; return f(m, line); };
   on = first(on);`);
 const parsed = async (work: Promise<{ result: string | null }>): Promise<Record<string, any>> => JSON.parse((await work).result ?? 'null') as Record<string, any>; // test
@@ -140,6 +140,15 @@ test('giving up while the client is asked: the server is told, the reply is drop
   expect(now['replies'].at(-1)).toContain('-32601');
 });
 
+test('a late answer to a call that was given up ends the doubt at once', async () => {
+  const r = rig(asking(), PER_CALLER);
+  await r.up();
+  await refusalOf(r.ask('wait', {}, as('p', { timeoutMs: 100 })));
+  await r.ask('let-go', {}, as('p'));
+  const now = await parsed(r.ask('askNow', {}, as('p', { onQuestion: async () => accept('mine') })));
+  expect(now['replies'].at(-1)).toContain('mine');
+});
+
 test('ids of questions keep their digits, replies stay on one line', async () => {
   const r = rig(server(`
     if (m.method === 'go') { of = m.id; return raw('{"jsonrpc":"2.0","id":12345678901234567890,"method":"elicitation/create","params":{"n":12345678901234567890}}\\n'); }
@@ -173,7 +182,7 @@ test('log messages go to the one call that runs, from its level up; the server i
 });
 
 test('no more processes than allowed: the idlest that runs nothing gives way, and when all are busy the newcomer is refused', async () => {
-  const r = rig(asking(), PER_CALLER, {}, { maxProcesses: 2 });
+  const r = rig(asking('', 'const exit = process.exit; process.exit = (code) => setTimeout(exit, 200, code);'), PER_CALLER, {}, { maxProcesses: 2 });
   await r.up();
   const pid = async (who: string): Promise<number> => (await parsed(r.ask('told', {}, as(who))))['pid'] as number;
   const alice = await pid('alice');
@@ -198,6 +207,8 @@ test('an idle process is ended, and started again when it is needed', async () =
   await until(() => !isAlive(first));
   expect(r.upstream.state()).toEqual({ ok: true }); // the gateway's own stays
   expect((await parsed(r.ask('told', {}, as('p'))))['pid']).not.toBe(first);
+  const busy = refusalOf(r.ask('wait', {}, as('p', { timeoutMs: 600 })));
+  expect((await busy).code).toBe('dispatch.timeout'); // and not ended under the call
 });
 
 test('kill -9 of a caller’s process: its calls fail as unknown, nobody else’s do, the next call gets a new one', async () => {
@@ -274,6 +285,21 @@ test('watch, legacy: one subscription, updates as written, taken up again after 
   expect((await parsed(r.ask('subs')))['subs']).toEqual(['a://1']);
   two.stop();
   expect((await parsed(r.ask('subs')))['subs']).toEqual(['a://1', '-a://1']);
+});
+
+test('watch: callers’ processes say nothing of resources, and a server that offers no subscriptions is not asked', async () => {
+  const r = rig(server(`
+    if (m.method === 'resources/subscribe') return ok({});
+    if (m.method === 'touch') { send({ method: 'notifications/resources/updated', params: { uri: 'a://1', of: m.params.of } }); return ok({}); }`), PER_CALLER);
+  await r.up();
+  const one = await watched(r, 'a://1');
+  await r.ask('touch', { of: 'caller' }, as('p'));
+  await r.ask('touch', { of: 'all' }, as(''));
+  await until(() => one.heard.length > 0);
+  expect(one.heard).toEqual(['{"uri":"a://1","of":"all"}']);
+  const without = rig(server('ok({});', `const inner = on; on = (m, l) => (m.method === 'initialize' ? send({ id: m.id, result: { protocolVersion: '2025-06-18', capabilities: { resources: {} }, serverInfo: { name: 'h', version: '1' } } }) : inner(m, l));`));
+  await without.up();
+  await expect(watched(without, 'a://1')).rejects.toMatchObject({ refusal: { code: 'dispatch.translation', effect: 'none' } });
 });
 
 test('watch, modern, on the official SDK: updates, and after a restart again', async () => {
