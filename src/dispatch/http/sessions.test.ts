@@ -52,6 +52,19 @@ describe('sessions at a legacy server', () => {
     expect(server.calls('tools/call')).toHaveLength(3);
     expect(server.sessions.size).toBe(1);
   });
+  test('a caller without room for one more session hears it, and it is no reason to suspect the server', async () => {
+    const { server, one } = await old(() => undefined);
+    one.upstream.start();
+    await until(() => server.streams.size === 1);
+    const controller = new AbortController();
+    const running = Array.from({ length: 16 }, (_, i) => call(one, { capabilities: `{"x${i}":{}}`, signal: controller.signal }).catch(() => undefined));
+    await until(() => server.calls('tools/call').length === 16);
+    await expect(call(one, { capabilities: '{"more":{}}' })).rejects.toMatchObject({ refusal: { code: 'dispatch.unavailable', effect: 'none' } });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(server.calls('server/discover')).toHaveLength(1);
+    controller.abort();
+    await Promise.all(running);
+  });
   test('two unknown sessions in a row are the end of it', async () => {
     const { server, one } = await old((_seen, res) => json(res, { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'no session' } }, 404));
     await expect(call(one)).rejects.toMatchObject({ name: 'UpstreamFault', refusal: { code: 'dispatch.upstream', effect: 'none' } });
