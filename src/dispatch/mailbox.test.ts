@@ -64,8 +64,8 @@ test('closed: nothing more, no timer left', () => {
   tell('a', '1');
   tell('a', '2');
   mailbox.close();
+  expect(vi.getTimerCount()).toBe(0);
   tell('b', '1');
   vi.advanceTimersByTime(5_000);
   expect(said).toEqual(['1']);
-  expect(vi.getTimerCount()).toBe(0);
 });

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { made, principal, session, until, type CallOptions, type MadeCall } from '../../test/kit/dispatch-rig.ts';
 import { createStreams, LEGACY_CHANGES, modernChanges, type OpenStream, type Streams } from './streams.ts';
 
@@ -50,7 +50,6 @@ test('a session that has ended: its streams close, later ones too, nothing is ke
   const m = open(streams, { session: s });
   streams.closeOf(s);
   expect(m.closed.times).toBe(1);
-  streams.tell(s, 'a', text);
   const late = open(streams, { session: s });
   await settled();
   expect([late.closed.times, late.events.length, s.streams.size]).toEqual([1, 0, 0]);
@@ -71,9 +70,14 @@ test('a stream ends with the credential that opened it', async () => {
   await until(() => m.closed.times === 1, 2_000);
 });
 test('a modern stream that is gone holds nothing and hears nothing', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
   const streams = createStreams(Date.now);
   const m = open(streams, { era: 'modern' });
+  streams.tell(m.stream, 'a', text);
+  m.events.length = 0;
   m.stream.close();
+  expect(vi.getTimerCount()).toBe(0);
   streams.tell(m.stream, 'a', text);
   streams.changed('tools', null);
   expect(m.events).toEqual([]);

@@ -104,7 +104,6 @@ export function createStreams(now: () => number): Streams {
     },
     tell: (to, key, block) => {
       const isSession = 'principalId' in to;
-      if (isSession && ended.has(to)) return;
       const reader = isSession ? readerOf(to, to.server) : readers.get(to);
       reader?.mailbox.tell(key, block);
     },

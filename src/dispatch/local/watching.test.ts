@@ -117,6 +117,11 @@ describe('subscriptions/listen', () => {
     await streams[0]?.done;
     expect(await honoured(listen(s, ['one more']))).toEqual(['one more']);
   });
+  test('what servers refuse is not counted', async () => {
+    const s = scene();
+    for (let i = 0; i < 11; i++) await listen(s, Array.from({ length: 100 }, (_, n) => `no${n}`)).done;
+    expect(await honoured(listen(s, ['a']))).toEqual(['a']);
+  });
   test('the acknowledgement comes first; what the server said before it follows, the latest of each', async () => {
     const s = scene();
     const m = listen(s, ['a', 'slow']);
@@ -162,12 +167,24 @@ describe('subscriptions/listen', () => {
   test('a client that leaves while servers are asked leaves nothing behind', async () => {
     const s = scene();
     s.accept.hold = true;
-    const m = listen(s, ['a']);
-    await until(() => s.acts.length === 1);
+    const m = listen(s, Array.from({ length: 20 }, (_, i) => `u${i}`));
+    await until(() => s.acts.length === 8);
     m.abort();
     s.accept.go();
     answerOf(await m.done);
-    expect(s.acts).toEqual(['+a', '-a']);
+    expect(s.acts.map((act) => act[0]).join('')).toBe('++++++++--------');
+  });
+  test('servers that do not answer hold up the acknowledgement for one time-out, not for one each', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const clock = { ms: 0 };
+    const s = scene({ clock: { now: Date.now, monotonic: () => clock.ms } });
+    s.accept.hold = true;
+    const m = listen(s, Array.from({ length: 20 }, (_, i) => `u${i}`));
+    clock.ms = 30_001;
+    await vi.advanceTimersByTimeAsync(30_000);
+    vi.useRealTimers();
+    expect(await honoured(m)).toEqual([]);
+    expect(s.acts).toHaveLength(8);
   });
   test('a server that accepts too late is let go again', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
