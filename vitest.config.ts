@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Beside their source, but made of real processes and waits: left out of `npm run test:fast`. */
-const SLOW = ['src/dispatch/stdio/upstream.test.ts', 'src/sandbox/sandbox.test.ts', 'src/audit/recover.test.ts', 'src/receive/stream.test.ts', 'src/authenticate/keys.test.ts'];
+const SLOW = ['src/dispatch/stdio/upstream.test.ts', 'src/dispatch/stdio/per-caller.test.ts', 'src/dispatch/sse/upstream.test.ts', 'src/sandbox/sandbox.test.ts', 'src/audit/recover.test.ts', 'src/receive/stream.test.ts', 'src/authenticate/keys.test.ts'];
 
 export default defineConfig({
   test: {
