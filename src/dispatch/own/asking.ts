@@ -4,7 +4,7 @@ import type { Session } from '../../call/session.ts';
 import type { Pending } from '../questions.ts';
 import type { Room } from '../room.ts';
 import type { Reply } from '../upstream.ts';
-import { judge, MAX_QUESTIONS, NOT_FOUND } from './asks.ts';
+import { judge, NOT_FOUND } from './asks.ts';
 import { STRETCH, type Trip } from './trip.ts';
 
 /** Puts the questions of one call to its legacy client, each as a request of the gateway's own. */
@@ -46,7 +46,6 @@ export function createAsking(trip: Trip, session: Session, room: Pick<Room, 'que
       if (isClosed) return null;
       const judged = judge(method, paramsText, params, trip);
       if ('instead' in judged) return judged.instead;
-      if (open.size >= MAX_QUESTIONS) return NOT_FOUND;
       if ((release ??= room.places.take(trip.call.principal.id)) === null) return fail('dispatch.questions');
       // The server's own time stands still while it waits, the corridor's does not: the call must end before its stage is ended for it.
       deadline ??= setTimeout(() => fail('dispatch.timeout'), left(STRETCH)).unref();

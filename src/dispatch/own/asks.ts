@@ -8,7 +8,7 @@ import type { Trip } from './trip.ts';
 /** A question as the client may see it, or what the server hears instead. undeclared: the caller never said that it can be asked this. */
 export type Judged = { readonly ask: string } | { readonly instead: Reply; readonly undeclared: boolean };
 
-/** A server that asks without end fills our memory and the user's screen (CWE-770). */
+/** So many questions in one answer: a server that asks without end fills our memory and the user's screen (CWE-770). On streams the upstreams count. */
 export const MAX_QUESTIONS = 16;
 export const NOT_FOUND: Reply = { error: '{"code":-32601,"message":"Method not found"}' };
 const DECLINED: Reply = { result: '{"action":"decline"}' };

@@ -62,6 +62,15 @@ describe('params', () => {
   });
 });
 
+test('log messages are asked for where there is something to log', async () => {
+  const up = await server('modern', '"result":{}');
+  const r = await connected(up.url);
+  for (const method of ['prompts/list', 'prompts/get']) {
+    await run(r, request(method, '{"name":"p","_meta":{"io.modelcontextprotocol/logLevel":"debug"}}', 'modern').call);
+    expect(last(up).body.includes('"io.modelcontextprotocol/logLevel":"debug"')).toBe(method === 'prompts/get');
+  }
+});
+
 describe('cursors', () => {
   test.each<[Era, Era]>([['legacy', 'modern'], ['modern', 'legacy'], ['modern', 'modern']])('a %s client, a %s server: sealed, and only its own come back', async (client, era) => {
     const up = await server(era, '"result":{"prompts":[],"nextCursor":""}');
@@ -112,6 +121,10 @@ describe('a modern client and a modern server that asks', () => {
   test('nobody behind POST /tool can be asked', async () => {
     const r = await connected((await server('modern', asking('{}'))).url);
     expect(refusalOf(await run(r, { ...modernCall('t').call, door: 'rest' })).code).toBe('dispatch.translation');
+    const up = await server('modern', '"result":{"resultType":"input_required","requestState":"later"}');
+    const later = await connected(up.url);
+    expect(refusalOf(await run(later, { ...modernCall('t').call, door: 'rest' })).code).toBe('dispatch.translation');
+    expect(last(up).body.toString()).toContain('"io.modelcontextprotocol/clientCapabilities":{}');
   });
 });
 

@@ -123,7 +123,10 @@ function serverInfoOf(trip: Trip): JsonObject | undefined {
 function forLegacy(text: string, value: JsonObject, call: Journaled): string {
   let dressed = without(text, ['resultType', 'ttlMs', 'cacheScope']);
   const meta = isObject(value['_meta']) && value['_meta'][SERVER_INFO] !== undefined ? cutAt(dressed, ['_meta']) : null;
-  if (meta !== null) dressed = splice(dressed, meta, without(dressed.slice(meta.start, meta.end), [SERVER_INFO]));
+  if (meta !== null) {
+    const kept = without(dressed.slice(meta.start, meta.end), [SERVER_INFO]);
+    dressed = kept === '{}' ? without(dressed, ['_meta']) : splice(dressed, meta, kept);
+  }
   const structured = value['structuredContent'] !== undefined && wrapsResult(call.target.tool, value['structuredContent']) ? cutAt(dressed, ['structuredContent']) : null;
   if (structured !== null) dressed = splice(dressed, structured, `{"result":${dressed.slice(structured.start, structured.end)}}`);
   return dressed;

@@ -31,8 +31,12 @@ const DONE = '{"resultType":"complete","content":[{"type":"text","text":"done"}]
 const callsOf = (up: Canned): Seen[] => up.seen.filter((seen) => seen.json['method'] === 'tools/call');
 
 /** A legacy server that asks a form on the call's stream and answers with what it heard. */
-async function legacyServer(): Promise<Canned> {
-  let stream: { seen: Seen; res: ServerResponse } | null = null;
+interface Stream {
+  readonly seen: Seen;
+  readonly res: ServerResponse;
+}
+async function legacyServer(asked: (stream: Stream) => void = () => undefined, answered: ((stream: Stream) => void) | null = null): Promise<Canned> {
+  let stream: Stream | null = null;
   const up = await canned((seen, res) => {
     const { method, id } = seen.json;
     if (seen.method === 'GET') return void res.writeHead(405).end();
@@ -41,9 +45,11 @@ async function legacyServer(): Promise<Canned> {
     if (method === 'tools/call') {
       sse(res);
       stream = { seen, res };
+      asked(stream);
       return void res.write(event({ jsonrpc: '2.0', id: 'up-1', method: 'elicitation/create', params: { message: 'Who?', requestedSchema: { type: 'object', properties: {} } } }));
     }
     res.writeHead(202).end();
+    if (id === 'up-1' && stream !== null && answered !== null) return answered(stream);
     if (id === 'up-1') stream?.res.end(event({ jsonrpc: '2.0', id: stream.seen.json['id'], result: { content: [{ type: 'text', text: seen.body.toString() }] } }));
   });
   closing(up.close);
@@ -121,6 +127,22 @@ describe('rounds', () => {
     expect(refusalOf(await run(r, legacyCall('t', { declares: '{}' }).call))).toMatchObject({ code: 'dispatch.translation', effect: 'unknown', note: 'more than 8 rounds' });
     expect(callsOf(up)).toHaveLength(9);
     expect(performance.now() - start).toBeGreaterThan(8 * 240);
+  });
+  test('so much time as the corridor leaves, and no more', async () => {
+    const up = await modernServer((seen, res) => asks(seen, res, '{"resultType":"input_required","requestState":"later"}'));
+    const r = await connected(up.url);
+    expect(refusalOf(await run(r, legacyCall('t', { timeoutMs: 40 }).call))).toMatchObject({ code: 'dispatch.timeout', effect: 'unknown' });
+    expect(callsOf(up)).toHaveLength(2);
+  });
+  test('a client that cancels between two rounds has cancelled what may have begun', async () => {
+    const up = await modernServer((seen, res) => asks(seen, res, '{"resultType":"input_required","requestState":"later"}'));
+    const r = await connected(up.url);
+    const call = legacyCall('t');
+    const running = run(r, call.call);
+    await until(() => callsOf(up).length === 1);
+    setTimeout(call.abort, 60);
+    expect(refusalOf(await running)).toMatchObject({ code: 'dispatch.cancelled', effect: 'unknown' });
+    expect(callsOf(up)).toHaveLength(1);
   });
   test.each([
     ['neither questions nor state', '{"resultType":"input_required"}'], ['a state that is no text', '{"resultType":"input_required","requestState":{}}'],
@@ -201,7 +223,7 @@ describe('whose answer it is', () => {
 });
 
 describe.each<['legacy' | 'modern', () => Promise<Canned>]>([
-  ['legacy', legacyServer],
+  ['legacy', () => legacyServer()],
   ['modern', () => modernServer((seen, res) => asks(seen, res, seen.body.includes('inputResponses') ? DONE : `{"resultType":"input_required","inputRequests":{"a":${ELICIT}}}`))],
 ])('a legacy client that does not answer a %s server', (era, server) => {
   test('in time: told so, and the call ends', async () => {
@@ -288,6 +310,44 @@ describe('a legacy client, a legacy server in the own lane', () => {
     await respond(r, call.session, asked.id, '"result":{"action" : "accept","content":{"n":12345678901234567890}}');
     expect(textOf(await running)).toBe('{"jsonrpc":"2.0","id":"up-1","result":{"action" : "accept","content":{"n":12345678901234567890}}}');
     expect(up.seen.find((seen) => seen.json['method'] === 'initialize' && seen.body.includes('sampling'))?.body.toString()).toContain('"roots":{}');
+  });
+  test('tasks are not carried, so not declared', async () => {
+    const up = await legacyServer();
+    const r = await connected(up.url);
+    const call = legacyCall('t', { declares: '{"elicitation":{},"tasks":{"cancel":{}},"experimental":{"x":{}}}' });
+    const running = run(r, call.call);
+    await respond(r, call.session, (await question(call)).id, accept('{}'));
+    await running;
+    const opened = up.seen.filter((seen) => seen.json['method'] === 'initialize').map((seen) => (seen.json['params'] as JsonObject)['capabilities']);
+    expect(opened[1]).toEqual({ elicitation: {}, experimental: { x: {} } });
+  });
+  test('a server that does not wait: the question is withdrawn', async () => {
+    const up = await legacyServer((stream) => setTimeout(() => stream.res.end(event({ jsonrpc: '2.0', id: stream.seen.json['id'], result: { content: [{ type: 'text', text: 'never mind' }] } })), 40));
+    const r = await connected(up.url, EVERY_CAPABILITY, { questions: { max_per_caller: 1 } });
+    for (const id of [1, 2]) {
+      const call = legacyCall('t', { id });
+      expect(textOf(await run(r, call.call))).toBe('never mind');
+      expect(toldOf(call)).toEqual(['elicitation/create', 'notifications/cancelled']);
+    }
+  });
+  test('an answered call gives its place to the next while it works on, and ends before its stage does', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    const up = await legacyServer(() => undefined, ({ res }) => void timers.push(setInterval(() => res.write(event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 1, progress: 1 } })), 20)));
+    closing(async () => timers.forEach((timer) => clearInterval(timer)));
+    const r = await connected(up.url, EVERY_CAPABILITY, { questions: { max_per_caller: 1 } });
+    const call = legacyCall('t', { timeoutMs: 60 });
+    const start = performance.now();
+    const running = run(r, call.call);
+    const { id } = await question(call);
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    await respond(r, call.session, id, accept('{}'));
+    const next = legacyCall('t', { id: 2 });
+    const waiting = run(r, next.call);
+    await question(next);
+    expect(refusalOf(await running)).toMatchObject({ code: 'dispatch.timeout', effect: 'unknown' });
+    expect(performance.now() - start).toBeLessThan(800);
+    next.abort();
+    await waiting;
   });
   test('an error passes as such', async () => {
     const r = await connected((await legacyServer()).url);

@@ -3,7 +3,7 @@ import { isObject } from '../../call/json.ts';
 import { cutAt, membersOf } from '../../lib/json-spans.ts';
 import type { Room } from '../room.ts';
 import { UpstreamFault, type Exchange, type Question, type Reply } from '../upstream.ts';
-import { judge, MAX_QUESTIONS, NOT_FOUND } from './asks.ts';
+import { judge } from './asks.ts';
 import { inputRequired } from './input-required.ts';
 import { createTell, type Tell } from './tell.ts';
 import { send, type Trip } from './trip.ts';
@@ -101,7 +101,6 @@ export class Parked {
   #ask(question: Question): Promise<Reply> {
     const judged = judge(question.method, question.paramsText, question.params, this.#trip);
     if ('instead' in judged) return Promise.resolve(judged.instead);
-    if (this.#open.size >= MAX_QUESTIONS) return Promise.resolve(NOT_FOUND);
     const until = this.#room.deps.clock.monotonic() + this.#room.questionMs;
     return new Promise((answer) => {
       this.#open.set(`q${++this.#lastKey}`, { method: question.method, paramsText: judged.ask, answer, until });
@@ -125,7 +124,7 @@ export class Parked {
   readonly #park = (): void => {
     this.#batch = null;
     const leg = this.#leg;
-    if (leg === null || this.#open.size === 0 || this.#given.signal.aborted) return;
+    if (leg === null || this.#open.size === 0) return;
     this.#release ??= this.#room.places.take(this.principalId);
     if (this.#release === null) {
       this.#unseat();
@@ -145,7 +144,6 @@ export class Parked {
 
   #settle(outcome: { readonly exchange: Exchange } | { readonly fault: unknown }): void {
     this.#outcome = outcome;
-    this.#open.clear(); // the server no longer waits for these
     if (this.#leg !== null) this.#end(); // else it is kept for the retry, until that may not come any more
   }
 

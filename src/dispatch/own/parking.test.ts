@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { canned, event, json, principal, sse, until, type Canned, type Seen } from '../../../test/kit/dispatch-rig.ts';
 import { ALL, answerOf, closeAll, closing, connected, EVERY_CAPABILITY, modernCall, refusalOf, requiredOf, run, textOf, type Asked } from '../../../test/kit/asking-rig.ts';
 import { startFixture, type RunningFixture } from '../../../test/kit/fixture/http.ts';
+import { createSeal } from '../../lib/seal.ts';
+import { createSealed } from '../sealed.ts';
 
 closeAll();
 async function legacyFixture(): Promise<RunningFixture> {
@@ -123,6 +125,19 @@ describe('who may be asked what', () => {
     expect(first.requests['q1']).toEqual({ method: 'elicitation/create', params: { message: 'Who?', requestedSchema: { type: 'object', properties: {} }, mode: 'url', url: 'https://example.com/sign-in' } });
     expect(textOf(await run(r, modernCall('t', { declares: '{"elicitation":{}}' }).call))).toContain('-32601');
   });
+  test('nothing in it belongs to the server’s own channel', async () => {
+    const up = await asksOnce({ task: { ttl: 1 }, _meta: { progressToken: 1, k: 2 } });
+    const r = await connected(up.url);
+    expect(requiredOf(await run(r, modernCall('t').call)).requests['q1']?.params).toEqual({ message: 'Who?', requestedSchema: { type: 'object', properties: {} }, _meta: { k: 2 } });
+  });
+  test('behind the aggregate no pages of servers are offered', async () => {
+    const up = await asksOnce();
+    const r = await connected(up.url);
+    await run(r, modernCall('t', { server: null, declares: '{"extensions":{"io.modelcontextprotocol/ui":{},"b":{}}}' }).call);
+    await run(r, modernCall('t', { declares: '{"extensions":{"io.modelcontextprotocol/ui":{}}}' }).call);
+    const opened = up.seen.filter((seen) => seen.json['method'] === 'initialize').map((seen) => (seen.json['params'] as { capabilities: object }).capabilities);
+    expect(opened.slice(1)).toEqual([{ extensions: { b: {} } }, { extensions: { 'io.modelcontextprotocol/ui': {} } }]);
+  });
   test('behind the aggregate the question says which server asks', async () => {
     const up = await asksOnce();
     const r = await connected(up.url);
@@ -167,6 +182,27 @@ describe('the ticket', () => {
     const { message } = call.call;
     const numbered = { ...call.call, message: { ...message, text: message.text.replace('"x"', '7'), params: { ...message.params, requestState: 7 } } };
     expect(refusalOf(await run(r, numbered)).code).toBe('dispatch.state');
+  });
+  test('opened by somebody else’s seal it is still not theirs', async () => {
+    const r = await connected((await asksOnce()).url);
+    const sealed = createSealed(createSeal(Buffer.alloc(32, 7)), Date.now, 60_000);
+    const own = modernCall('t');
+    const { state } = requiredOf(await run(r, own.call));
+    const foreign = modernCall('t', { principal: principal('key:mallory') }).call;
+    const theirs = sealed.close('ticket', foreign, sealed.open('ticket', own.call, state) ?? '');
+    expect(refusalOf(await run(r, modernCall('t', answer(theirs, { principal: principal('key:mallory') })).call)).code).toBe('dispatch.state');
+    expect(textOf(await run(r, modernCall('t', answer(state)).call))).toContain('accept');
+  });
+  test('an answer that is none is asked for again', async () => {
+    const r = await connected((await asksOnce()).url);
+    const again = requiredOf(await run(r, modernCall('t', { state: await state(r), responses: '{"q1":5}' }).call));
+    expect(again.keys).toEqual(['q1']);
+  });
+  test('lives no longer than the credential', async () => {
+    const up = await asksOnce();
+    const r = await connected(up.url);
+    await state(r, { principal: principal('key:alice', { expiresAt: Date.now() + 100 }) });
+    await until(() => up.seen.some((seen) => seen.json['method'] === 'notifications/cancelled'), 1_000);
   });
   test('lapses: the server is told, the place is free, the ticket unknown', async () => {
     const up = await asksOnce();
@@ -223,7 +259,7 @@ describe('while it waits', () => {
       event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 'two', progress: 1 } }),
       event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'warning', data: 'w' } }),
     ]);
-    const { state: again } = requiredOf(await run(r, modernCall('t').call));
+    const { state: again } = requiredOf(await run(r, modernCall('t', { meta: '"io.modelcontextprotocol/logLevel":"debug"' }).call));
     const grave = modernCall('t', { state: again, responses: `{"q1":${ACCEPT('{}')}}`, meta: '"io.modelcontextprotocol/logLevel":"error"' });
     await run(r, grave.call);
     expect(grave.events).toEqual([]);
