@@ -36,7 +36,7 @@ export interface Dispatch {
   readonly timeoutMs: (toolId: string, risk: Risk) => number;
   /** Tells the streams that clients hold open that their tools changed; null: at every endpoint (new rules). To be called when the catalog has changed. */
   readonly toolsChanged: (server: string | null) => void;
-  /** The principal's credential is worth nothing any more: cancels its calls that wait for an answer of its user. */
+  /** The principal's credential is worth nothing any more: cancels its calls that wait for an answer of its user, ends its sessions. */
   readonly dropOf: (principalId: string) => void;
   readonly health: () => Record<string, { readonly ok: boolean; readonly cause?: string; readonly era: Era | null }>;
   /** Connects to every server in the background. */
@@ -99,7 +99,11 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
     source,
     timeoutMs: createTimeouts(config.timeouts),
     toolsChanged: (server) => room.streams.changed('tools', server),
-    dropOf: own.drop,
+    dropOf: (principalId) => {
+      own.drop(principalId);
+      // What its sessions hold at servers would otherwise be held until they are idle for long (CWE-613).
+      for (const session of deps.sessions.all()) if (session.principalId === principalId) deps.sessions.end(session.id);
+    },
     health: () => Object.fromEntries([...upstreams].map(([name, upstream]) => [name, { ...upstream.state(), era: upstream.era() }])),
     start: () => upstreams.forEach((upstream) => upstream.start()),
     close: async () => {

@@ -239,6 +239,16 @@ describe('resources/subscribe', () => {
     for (let i = 0; i < 2; i++) expect(await run(s, callOf(one, 'no'))).toMatchObject({ stop: { code: 'dispatch.upstream', effect: 'none' } });
     expect(s.acts).toEqual(['+a', '+no', '+no']);
   });
+  test('a caller whose credential is revoked holds nothing any longer; others do', async () => {
+    const s = scene();
+    answerOf(await run(s, callOf(kept(s), 'a')));
+    const other = session(null, { server: 'files', principalId: 'key:bob' });
+    s.r.sessions.set(other.id, other);
+    answerOf(await run(s, callOf(other, 'b', 'resources/subscribe', { principal: principal('key:bob') })));
+    s.r.dispatch.dropOf('key:alice');
+    expect(s.acts).toEqual(['+a', '+b', '-a']);
+    expect([...s.r.sessions.values()]).toEqual([other]);
+  });
   test('a hundred a session', async () => {
     const s = scene();
     const one = kept(s);
