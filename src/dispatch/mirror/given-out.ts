@@ -95,7 +95,7 @@ function ownTasks(call: Journaled, result: JsonObject, room: MirrorRoom): Change
 function remember(call: Journaled, result: JsonObject, room: MirrorRoom): void {
   const { era, message: { method, params } } = call;
   const made = era === 'modern' ? (result['resultType'] === 'task' ? result : null) : isObject(params['task']) && isObject(result['task']) ? result['task'] : null;
-  if (made === null && !(method.startsWith('tasks/') && result['taskId'] === params['taskId'] && room.tasks.isOwn(call, result['taskId']))) return;
+  if (made === null && !(method.startsWith('tasks/') && room.tasks.isOwn(call, result['taskId']))) return;
   const { taskId, ttlMs, ttl } = made ?? result;
   if (typeof taskId === 'string') room.tasks.own(call, taskId, ttlMs ?? ttl);
 }

@@ -161,7 +161,7 @@ describe('caches on the way', () => {
     expect([result['cacheScope'], result['nextCursor'] === 'c']).toEqual(['private', !method.endsWith('list')]);
   });
   test('what is private, says nothing, is of the other era or no list keeps its bytes', async () => {
-    for (const [method, result, options] of [['prompts/list', '{"cacheScope": "private"}', MODERN], ['prompts/list', '{"ttlMs":1}', MODERN], ['prompts/list', '{"cacheScope":"public"}', {}], ['prompts/get', '{"cacheScope":"public"}', MODERN]] as const) {
+    for (const [method, result, options] of [['prompts/list', '{"cacheScope": "priv\\u0061te"}', MODERN], ['prompts/list', '{"ttlMs":1}', MODERN], ['prompts/list', '{"cacheScope":"public"}', {}], ['prompts/get', '{"cacheScope":"public"}', MODERN]] as const) {
       const { run } = await setup(saying(result));
       expect(answerOf(await run(request(method), options)).bytes.toString()).toBe(`{"jsonrpc":"2.0", "id":1,"result":${result}}`);
     }
@@ -203,6 +203,24 @@ describe('tasks', () => {
     await until(() => r.dispatch.health()['s']?.ok === true);
     expect(refusalOf(await run(about('tasks/get', 't-a'), MODERN))).toEqual(UNKNOWN);
     expect(up.seen.filter((seen) => seen.json['method'] === 'tasks/get')).toEqual([]);
+  });
+  test('a task is its caller’s for as long as the server says it lives, in both eras; what the server says later counts', async () => {
+    for (const era of ['modern', 'legacy'] as const) {
+      let at = 0;
+      const up = await canned((seen, res) => (seen.json['method'] === 'tasks/result' ? saying('{"content":[]}')(seen, res) : server(seen, res)));
+      const r = rig({ s: { url: up.url } }, { deps: { clock: { now: () => at, monotonic: () => at } } });
+      open.push(up.close, r.close);
+      const run = async (text: string): Promise<Done> => r.dispatch.stage.run(made(text, { era }).call);
+      answerOf(await run(create('a', era === 'legacy' ? LEGACY_TASK : '')));
+      at = 60_000 - 1;
+      answerOf(await run(about(era === 'legacy' ? 'tasks/result' : 'tasks/cancel', 't-a')));
+      answerOf(await run(about('tasks/get', 't-a'))); // says nothing of a ttl: a day
+      at = 86_460_000 - 2;
+      answerOf(await run(about('tasks/get', 't-a')));
+      answerOf(await run(create('b', era === 'legacy' ? LEGACY_TASK : '')));
+      at += 60_000;
+      expect(refusalOf(await run(about('tasks/get', 't-b')))).toEqual(UNKNOWN);
+    }
   });
   test('an answer that only looks like a new task makes none', async () => {
     const { run } = await setup(server);

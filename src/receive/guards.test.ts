@@ -1,0 +1,99 @@
+import { connect } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { answerTo, LEGACY, post, raw, result, type RoomUnderTest, send, startRoom, until } from '../../test/kit/receive-room.ts';
+
+/** One test for each guard that the other files leave unproved: take it out, and one of these fails. */
+const rooms: RoomUnderTest[] = [];
+afterEach(async () => {
+  for (const room of rooms.splice(0)) await room.receive.drain(0);
+});
+async function room(...how: Parameters<typeof startRoom>): Promise<RoomUnderTest> {
+  const started = await startRoom(...how);
+  rooms.push(started);
+  return started;
+}
+const call = (id: unknown = 1): object => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'read', arguments: {} } });
+const codes = (r: RoomUnderTest): string[] => r.refusals.map((one) => one.refusal.code);
+const GET = { authorization: 'Bearer t', accept: 'text/event-stream', 'mcp-session-id': 's' };
+const CHUNKED = 'POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nTransfer-Encoding: chunked\r\n';
+const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
+
+describe('places', () => {
+  it('are counted for requests without a body too', async () => {
+    let end: () => void = () => undefined;
+    const r = await room((one) => new Promise((done) => (end = () => done(answerTo(one)))), { max_in_flight: 1 });
+    const first = post(r.port, call());
+    await until(() => r.calls.length === 1);
+    expect((await send(r.port, 'GET', '/mcp', GET)).status).toBe(503);
+    end();
+    expect((await first).status).toBe(200);
+    expect(codes(r)).toEqual(['receive.overloaded']);
+  });
+  it('of bodies are given back, also by those that were too large', async () => {
+    const r = await room(undefined, { max_bytes: 1024, max_body_total_bytes: 4096 });
+    const pad = ' '.repeat(800);
+    for (let i = 0; i < 12; i++) {
+      const body = JSON.stringify(call(i)).slice(0, -1) + pad;
+      expect((await raw(r.port, `${CHUNKED}\r\n${chunk(body)}${chunk('}')}0\r\n\r\n`)).text).toMatch(/^HTTP\/1\.1 200 /);
+      expect((await raw(r.port, `${CHUNKED}\r\n${chunk(pad)}${chunk(pad)}${chunk(pad)}0\r\n\r\n`)).text).toMatch(/^HTTP\/1\.1 413 /);
+    }
+  });
+});
+
+describe('heads', () => {
+  it.each(['GET', 'DELETE'])('%s has no body, however it is announced', async (method) => {
+    const r = await room();
+    const head = `${method} /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\nAccept: text/event-stream\r\nMcp-Session-Id: s\r\n`;
+    expect((await raw(r.port, `${head}Content-Length: 2\r\n\r\n{}`)).text).toMatch(/^HTTP\/1\.1 400 /);
+    expect((await raw(r.port, `${head}Transfer-Encoding: chunked\r\n\r\n${chunk('{}')}0\r\n\r\n`)).text).toMatch(/^HTTP\/1\.1 400 /);
+    expect([codes(r), r.calls]).toEqual([['receive.headers', 'receive.headers'], []]);
+  });
+  it('too many are refused, none is lost unseen', async () => {
+    const r = await room();
+    const many = Array.from({ length: 122 }, (_, i) => `X-${i}: 1\r\n`).join('');
+    expect((await raw(r.port, `POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n${many}X-API-Key: other\r\nContent-Length: 2\r\n\r\n{}`)).text).toMatch(/^HTTP\/1\.1 400 /);
+    expect(r.refusals.map((one) => one.refusal)).toEqual([{ code: 'receive.headers', note: 'too many headers' }]);
+  });
+  it('without Accept nothing is accepted', async () => {
+    const r = await room();
+    expect((await raw(r.port, 'GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\nMcp-Session-Id: s\r\n\r\n')).text).toMatch(/^HTTP\/1\.1 406 /);
+    expect(codes(r)).toEqual(['receive.accept']);
+  });
+  it('a preflight with a body or a repeated header is none', async () => {
+    const r = await room(undefined, { origins: ['https://app.example.org'] });
+    const head = 'OPTIONS /mcp HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example.org\r\nAccess-Control-Request-Headers: mcp-method\r\n';
+    expect((await raw(r.port, `${head}\r\n`)).text).toMatch(/^HTTP\/1\.1 204 /);
+    for (const odd of ['Content-Length: 2\r\n\r\n{}', `Transfer-Encoding: chunked\r\n\r\n${chunk('{}')}0\r\n\r\n`, 'Mcp-Name: a\r\nMcp-Name: b\r\n\r\n']) expect((await raw(r.port, head + odd)).text).not.toMatch(/ 204 /);
+  });
+  it('a repeated one is refused at the probes', async () => {
+    const r = await room();
+    expect((await raw(r.port, 'GET /health HTTP/1.1\r\nHost: localhost\r\nMcp-Name: a\r\nMcp-Name: b\r\n\r\n')).text).toMatch(/^HTTP\/1\.1 403 /);
+  });
+  it('a modern notification of an unknown revision is not served', async () => {
+    const r = await room();
+    const answer = await post(r.port, { jsonrpc: '2.0', method: 'notifications/cancelled', params: {} }, { ...LEGACY, 'mcp-protocol-version': '2099-01-01' });
+    expect(answer).toMatchObject({ status: 400, json: { error: { code: -32022 } } });
+    expect(r.calls).toEqual([]);
+  });
+});
+
+it('while it drains it says so, on connections that are still open', async () => {
+  let end: () => void = () => undefined;
+  const r = await startRoom((one) => new Promise((done) => (end = () => done(result(JSON.stringify({ jsonrpc: '2.0', id: one.message.rpcId, result: {} }))))));
+  const socket = connect(r.port, '127.0.0.1');
+  let said = '';
+  socket.on('data', (bytes: Buffer) => (said += bytes.toString('latin1')));
+  socket.write('GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until(() => said.includes('"ready":true'));
+  const running = post(r.port, call());
+  await until(() => r.calls.length === 1);
+  socket.write('GET /read'); // under way, so the connection is not idle
+  await new Promise((done) => setTimeout(done, 30));
+  const drained = r.receive.drain(2_000);
+  socket.write('y HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until(() => said.includes('receive: draining'));
+  end();
+  expect((await running).status).toBe(200);
+  await drained;
+  socket.destroy();
+});
