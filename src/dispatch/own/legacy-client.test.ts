@@ -132,6 +132,7 @@ describe('rounds', () => {
     const up = await modernServer((seen, res) => asks(seen, res, '{"resultType":"input_required","requestState":"later"}'));
     const r = await connected(up.url);
     expect(refusalOf(await run(r, legacyCall('t', { timeoutMs: 40 }).call))).toMatchObject({ code: 'dispatch.timeout', effect: 'unknown' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
     expect(callsOf(up)).toHaveLength(2);
   });
   test('a client that cancels between two rounds has cancelled what may have begun', async () => {
@@ -332,15 +333,19 @@ describe('a legacy client, a legacy server in the own lane', () => {
   });
   test('an answered call gives its place to the next while it works on, and ends before its stage does', async () => {
     const timers: NodeJS.Timeout[] = [];
-    const up = await legacyServer(() => undefined, ({ res }) => void timers.push(setInterval(() => res.write(event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 1, progress: 1 } })), 20)));
+    const up = await legacyServer(() => undefined, ({ seen, res }) => {
+      const progressToken = (seen.json['params'] as { _meta?: { progressToken: number } })._meta?.progressToken;
+      if (progressToken !== undefined) timers.push(setInterval(() => res.write(event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken, progress: 1 } })), 20));
+    });
     closing(async () => timers.forEach((timer) => clearInterval(timer)));
     const r = await connected(up.url, EVERY_CAPABILITY, { questions: { max_per_caller: 1 } });
-    const call = legacyCall('t', { timeoutMs: 60 });
+    const call = legacyCall('t', { timeoutMs: 60, meta: '"progressToken":"p"' });
     const start = performance.now();
     const running = run(r, call.call);
     const { id } = await question(call);
     await new Promise((resolve) => setTimeout(resolve, 450));
     await respond(r, call.session, id, accept('{}'));
+    await until(() => timers.length === 1);
     const next = legacyCall('t', { id: 2 });
     const waiting = run(r, next.call);
     await question(next);
