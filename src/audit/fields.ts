@@ -11,6 +11,9 @@ export interface AuditFields {
   readonly environment: string | null;
   readonly agent_id: string | null;
   readonly client_id: string | null;
+  readonly tenant_id: string | null;
+  readonly caller_groups: readonly string[] | null;
+  readonly caller_roles: readonly string[] | null;
   readonly model_request_id: string | null;
   readonly mcp_server: string | null;
   readonly tool: string | null;
@@ -19,6 +22,8 @@ export interface AuditFields {
   readonly reason_code: string | null;
   readonly policy_ids: readonly string[] | null;
   readonly policy_version: string | null;
+  /** Rules on trial: `{"rule":…,"would":…}`; what they say had no effect. */
+  readonly shadow_rules: Json;
   readonly token_audience: string | null;
   readonly scopes: readonly string[] | null;
   readonly approval_id: string | null;
@@ -45,16 +50,18 @@ export interface AuditRecord extends AuditFields {
 
 /** The fields between `seq` and `prev_hash`, in the order in which every record has them. */
 export const FIELDS = [
-  'correlation_id', 'caller_id', 'caller_team', 'user_id', 'workspace_id', 'environment', 'agent_id', 'client_id', 'model_request_id',
-  'mcp_server', 'tool', 'tool_risk', 'decision', 'reason_code', 'policy_ids', 'policy_version', 'token_audience', 'scopes', 'approval_id',
+  'correlation_id', 'caller_id', 'caller_team', 'user_id', 'workspace_id', 'environment', 'agent_id', 'client_id', 'tenant_id',
+  'caller_groups', 'caller_roles', 'model_request_id', 'mcp_server', 'tool', 'tool_risk', 'decision', 'reason_code', 'policy_ids', 'policy_version',
+  'shadow_rules', 'token_audience', 'scopes', 'approval_id',
   'tool_input', 'input_hash', 'output_summary', 'output_hash', 'output_classification', 'downstream_resource', 'success', 'effect', 'error',
   'latency_ms',
 ] as const satisfies readonly (keyof AuditFields)[];
 
 /** What an intent tells about a call; copied to `call.outcome_unknown` and into segment heads. */
 export const IDENTITY = [
-  'correlation_id', 'caller_id', 'caller_team', 'user_id', 'workspace_id', 'environment', 'agent_id', 'client_id', 'model_request_id',
-  'mcp_server', 'tool', 'tool_risk', 'decision', 'policy_ids', 'policy_version', 'token_audience', 'scopes', 'approval_id', 'input_hash',
+  'correlation_id', 'caller_id', 'caller_team', 'user_id', 'workspace_id', 'environment', 'agent_id', 'client_id', 'tenant_id',
+  'caller_groups', 'caller_roles', 'model_request_id', 'mcp_server', 'tool', 'tool_risk', 'decision', 'policy_ids', 'policy_version', 'shadow_rules',
+  'token_audience', 'scopes', 'approval_id', 'input_hash',
   'downstream_resource',
 ] as const satisfies readonly (keyof AuditFields)[];
 

@@ -26,7 +26,7 @@ describe('the golden record', () => {
     const audit = await openIn(dir, { clock: fixed });
     await runCall(audit, callOf('read', '{"path":"/tmp/ä.txt"}', { id: id as never, receivedAt: fixed.now() - 12, modelRequestId: 'm"1', approvalId: 'ap1' }), resultOf());
     await audit.close();
-    const who = `"correlation_id":"${id}","caller_id":"key:k1","caller_team":"search","user_id":null,"workspace_id":"w1","environment":"prod","agent_id":"a\\"1","client_id":null,"model_request_id":"m\\"1","mcp_server":"files","tool":"read_file","tool_risk":"read","decision":"allow","reason_code":"ok","policy_ids":["defaults.read"],"policy_version":"v1","token_audience":null,"scopes":["files:read"],"approval_id":"ap1"`;
+    const who = `"correlation_id":"${id}","caller_id":"key:k1","caller_team":"search","user_id":null,"workspace_id":"w1","environment":"prod","agent_id":"a\\"1","client_id":null,"tenant_id":"acme","caller_groups":["sre"],"caller_roles":[],"model_request_id":"m\\"1","mcp_server":"files","tool":"read_file","tool_risk":"read","decision":"allow","reason_code":"ok","policy_ids":["defaults.read"],"policy_version":"v1","shadow_rules":null,"token_audience":null,"scopes":["files:read"],"approval_id":"ap1"`;
     const input = sha256('{"path":"/tmp/ä.txt"}');
     const [head = '', intent = '', finish = ''] = linesOf(dir);
     const headHash = /"hash":"([0-9a-f]{64})"\}$/.exec(head)?.[1] ?? '';
@@ -67,6 +67,19 @@ describe('every record', () => {
     await audit.finish(known({}, ['decision']), { effect: 'none', refusal: { code: 'authorize.rule', decision } });
     await audit.close();
     expect(recordsOf(dir)[1]).toMatchObject({ event: 'call.refused', decision: 'deny', policy_ids: ['deny.all'], policy_version: 'v2' });
+  });
+  it('names rules on trial apart, in words that no search for an allowed call finds', async () => {
+    const dir = newFolder();
+    const audit = await openIn(dir);
+    const shadows = [{ ruleId: 'rule:maybe', would: 'allow' }, { ruleId: 'rule:no', would: 'deny' }, { ruleId: 'rule:odd', would: 'error' }] as const;
+    const decision = { effect: 'deny', ruleIds: ['default:write'], policyVersion: 'v2', reason: 'authorize.no_rule', wantScopes: [], shadows } as const;
+    await audit.finish(known({}, ['decision']), { effect: 'none', refusal: { code: 'authorize.no_rule', decision } });
+    await audit.close();
+    expect(recordsOf(dir)[1]).toMatchObject({
+      decision: 'deny', reason_code: 'authorize.no_rule', policy_ids: ['default:write'],
+      shadow_rules: [{ rule: 'rule:maybe', would: 'would allow' }, { rule: 'rule:no', would: 'would deny' }, { rule: 'rule:odd', would: 'would error' }],
+    });
+    expect(linesOf(dir)[1]).not.toMatch(/"allow"/);
   });
   it('tells a refusal after the intent as call.finished, with the effect', async () => {
     const dir = newFolder();

@@ -1,4 +1,5 @@
 import type { Approved, Known, Outcome, Received } from '../call/call.ts';
+import type { Decision } from '../call/decision.ts';
 import type { Principal } from '../call/principal.ts';
 import type { Effect, Refusal } from '../call/refusal.ts';
 import type { Target } from '../call/target.ts';
@@ -34,7 +35,7 @@ export interface Records {
 
 const NO_RESULT = ',"output_summary":null,"output_hash":null,"output_classification":null';
 const NO_OUTCOME = ',"success":null,"effect":null,"error":null,"latency_ms":null';
-const NOBODY = ',"caller_id":null,"caller_team":null,"user_id":null,"workspace_id":null,"environment":null,"agent_id":null,"client_id":null';
+const NOBODY = ',"caller_id":null,"caller_team":null,"user_id":null,"workspace_id":null,"environment":null,"agent_id":null,"client_id":null,"tenant_id":null,"caller_groups":null,"caller_roles":null';
 const json = (value: string | null): string => (value === null ? 'null' : JSON.stringify(value));
 
 /**
@@ -62,10 +63,10 @@ export function makeRecords(scrub: Scrub): Records {
     if (made?.risk !== target.risk) tools.set(tool, (made = { risk: target.risk, aim: aim(tool.server, tool.name, target.risk), resource: `,"downstream_resource":${json(resourceOf(target))}` }));
     return made;
   };
-  const ruled = (ids: readonly string[], version: string): string => {
-    let made = rules.get(ids);
-    if (made?.version !== version) rules.set(ids, (made = { version, policy: `,"policy_ids":${JSON.stringify(ids)},"policy_version":${json(version)}` }));
-    return made.policy;
+  const ruled = ({ ruleIds, policyVersion: version, shadows }: Decision): string => {
+    let made = rules.get(ruleIds);
+    if (made?.version !== version) rules.set(ruleIds, (made = { version, policy: `,"policy_ids":${JSON.stringify(ruleIds)},"policy_version":${json(version)}` }));
+    return made.policy + trial(shadows);
   };
   const who = (known: Received, by: string, at: string): string =>
     `,"correlation_id":"${known.id}"${by},"model_request_id":${json(scrub.short(known.modelRequestId))}${at}`;
@@ -74,8 +75,7 @@ export function makeRecords(scrub: Scrub): Records {
     intent: (call) => {
       const { who: by, grants } = caller(call.principal);
       const { aim: at, resource } = aimed(call);
-      const { ruleIds, policyVersion } = call.decision;
-      const policy = `${ruled(ruleIds, policyVersion)}${grants},"approval_id":${json(call.approvalId)}`;
+      const policy = `${ruled(call.decision)}${grants},"approval_id":${json(call.approvalId)}`;
       return { id: call.id, seq: 0, lost: false, who: who(call, by, at), policy, inputHash: inputHash(call), resource };
     },
     intended: (intent, call) =>
@@ -92,7 +92,7 @@ export function makeRecords(scrub: Scrub): Records {
       const { who: by, grants } = caller(known.principal);
       const { aim: at, resource } = aimed(known);
       const decision = refusal.decision ?? known.decision ?? null;
-      const policy = decision === null ? ',"policy_ids":null,"policy_version":null' : ruled(decision.ruleIds, decision.policyVersion);
+      const policy = decision === null ? ',"policy_ids":null,"policy_version":null,"shadow_rules":null' : ruled(decision);
       const judged = `,"decision":${json(decision?.effect ?? null)},"reason_code":"${refusal.code}"${policy}${grants},"approval_id":${json(known.approvalId ?? null)}`;
       const input = `,"tool_input":${scrub.input(known, known.principal !== undefined)},"input_hash":"${inputHash(known)}"`;
       return `${who(known, by, at)}${judged}${input}${NO_RESULT}${resource}${end({ refusal, effect }, scrub, latencyMs)}`;
@@ -103,9 +103,13 @@ export function makeRecords(scrub: Scrub): Records {
 
 function renderCaller(p: Principal): { readonly who: string; readonly grants: string } {
   const who = `,"caller_id":${json(p.id)},"caller_team":${json(p.team)},"user_id":${json(p.user)},"workspace_id":${json(p.workspace)}`
-    + `,"environment":${json(p.environment)},"agent_id":${json(p.agent)},"client_id":${json(p.client)}`;
+    + `,"environment":${json(p.environment)},"agent_id":${json(p.agent)},"client_id":${json(p.client)},"tenant_id":${json(p.tenant)}`
+    + `,"caller_groups":${JSON.stringify(p.groups)},"caller_roles":${JSON.stringify(p.roles)}`;
   return { who, grants: `,"token_audience":${json(p.tokenAudience)},"scopes":${JSON.stringify(p.scopes)}` };
 }
+/** A field of its own, and words of its own: what a rule on trial would have said must never read as what was decided. */
+const trial = (shadows: Decision['shadows']): string =>
+  shadows === undefined || shadows.length === 0 ? ',"shadow_rules":null' : `,"shadow_rules":${JSON.stringify(shadows.map(({ ruleId, would }) => ({ rule: ruleId, would: `would ${would}` })))}`;
 const aim = (server: string | null, tool: string | null, risk: string | null): string =>
   `,"mcp_server":${json(server)},"tool":${json(tool)},"tool_risk":${json(risk)}`;
 

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../call/json.ts';
 import type { Principal } from '../call/principal.ts';
 import type { Refusal } from '../call/refusal.ts';
 import type { IssuerConfig } from './config.ts';
-import { UNSEEN } from './facts.ts';
+import { MOST_NAMES, UNSEEN } from './facts.ts';
 
 /** What a verified token says, after every claim was judged. */
 export interface Claimed {
@@ -66,10 +66,10 @@ function readAudiences(aud: Json | undefined): Judged<readonly string[]> {
 
 function readPrincipal(claims: JsonObject, config: IssuerConfig, subject: string, expiresAt: number): Judged<Principal> {
   const from = config.claims;
-  const facts: Record<'caller' | 'user' | 'team' | 'workspace' | 'environment' | 'agent' | 'client', string | null> = {
-    caller: null, user: null, team: null, workspace: null, environment: null, agent: null, client: null,
+  const facts: Record<'caller' | 'user' | 'team' | 'workspace' | 'environment' | 'agent' | 'client' | 'tenant', string | null> = {
+    caller: null, user: null, team: null, workspace: null, environment: null, agent: null, client: null, tenant: null,
   };
-  for (const fact of ['caller', 'user', 'team', 'workspace', 'environment', 'agent', 'client'] as const) {
+  for (const fact of ['caller', 'user', 'team', 'workspace', 'environment', 'agent', 'client', 'tenant'] as const) {
     const read = readName(claims, namesOf(from[fact]), fact);
     if ('stop' in read) return read;
     facts[fact] = read.value;
@@ -77,9 +77,13 @@ function readPrincipal(claims: JsonObject, config: IssuerConfig, subject: string
   if (facts.caller === null) return wrong('caller', 'is missing');
   const scopes = readScopes(claims, namesOf(from.scopes));
   if ('stop' in scopes) return scopes;
+  const groups = readNames(claims, namesOf(from.groups), 'groups');
+  if ('stop' in groups) return groups;
+  const roles = readNames(claims, namesOf(from.roles), 'roles');
+  if ('stop' in roles) return roles;
   return {
     value: {
-      id: `jwt:${config.issuer}#${subject}`, kind: 'jwt', ...facts, caller: facts.caller, scopes: Object.freeze(scopes.value),
+      id: `jwt:${config.issuer}#${subject}`, kind: 'jwt', ...facts, caller: facts.caller, scopes: Object.freeze(scopes.value), groups: Object.freeze(groups.value), roles: Object.freeze(roles.value),
       allowedTools: null, deniedTools: NONE, confirmTools: NONE, tokenAudience: null, expiresAt,
     },
   };
@@ -90,10 +94,19 @@ const NONE: readonly string[] = Object.freeze([]);
 function readName(claims: JsonObject, names: readonly string[], fact: string): Judged<string | null> {
   const value = first(claims, names);
   if (value === undefined) return { value: null };
-  if (typeof value !== 'string' || value === '' || value.length > LONGEST) return wrong(fact, 'is no text of 1 to 256 characters');
-  // CR LF in a subject would write lines of its own into logs and headers; invisible characters make two names look like one.
-  if (UNSEEN.test(value) || !value.isWellFormed()) return wrong(fact, 'holds invisible characters');
+  if (!isName(value)) return wrong(fact, 'is no text of 1 to 256 visible characters');
   return { value };
+}
+/** CR LF in a subject would write lines of its own into logs and headers; invisible characters make two names look like one (CWE-117, CWE-1007). */
+const isName = (value: Json): value is string => typeof value === 'string' && value !== '' && value.length <= LONGEST && !UNSEEN.test(value) && value.isWellFormed();
+
+/** A list, never a text: `"admins, users"` must not be read as one group or another issuer's two. One name of the wrong form refuses the token, or a deny rule over groups would not see who is in too many. */
+function readNames(claims: JsonObject, names: readonly string[], fact: string): Judged<string[]> {
+  const value = first(claims, names);
+  if (value === undefined) return { value: [] };
+  if (!isList(value) || value.length > MOST_NAMES) return wrong(fact, `are no list of at most ${MOST_NAMES} names`);
+  const list = value.filter(isName);
+  return list.length === value.length ? { value: list } : wrong(fact, 'hold what is no text of 1 to 256 visible characters');
 }
 
 /** A text with spaces (RFC 8693, RFC 9068) or a list. `*` is a scope like any other, no wildcard. */

@@ -36,6 +36,9 @@ const claims = z.strictObject({
   environment: claimNames('Claim with the environment; none by default.'),
   agent: claimNames('Claim with the agent; none by default.'),
   client: claimNames('Claim with the client, the first that is present; `client_id`, `azp` by default.', 'client_id', 'azp'),
+  tenant: claimNames('Claim with the tenant (organisation); none by default.'),
+  groups: claimNames('Claim with the groups, a list of texts, the first that is present; none by default.'),
+  roles: claimNames('Claim with the roles, a list of texts, the first that is present; none by default.'),
   scopes: claimNames('Claim with the scopes, a text or a list, the first that is present; `scope`, `scp` by default.', 'scope', 'scp'),
 });
 const LOOPBACK = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?\//;

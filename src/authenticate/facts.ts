@@ -3,8 +3,11 @@ import { parseRange } from './source.ts';
 
 /** Control, format and line-separating characters: they forge lines in logs and headers and hide names (CWE-117, CWE-1007). */
 export const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+/** Groups or roles of one caller. */
+export const MOST_NAMES = 256;
 const name = z.string().min(1).max(256).refine((text) => !UNSEEN.test(text) && text.trim() === text, { error: 'must not hold invisible characters' });
 const fact = (what: string) => name.nullable().default(null).describe(what);
+const names = (what: string) => z.array(name).max(MOST_NAMES).default([]).describe(what);
 const glob = z.string().max(256).regex(/^[\x21-\x7e]+$/, { error: 'must be a glob over `server__tool`, without spaces' });
 const globs = z.array(glob).max(1_000);
 
@@ -21,6 +24,9 @@ export const facts = {
   environment: fact('Environment the holder runs in, for example `production`.'),
   agent: fact('Agent that holds the key.'),
   client: fact('Client software that holds the key.'),
+  tenant: fact('Tenant (organisation) the holder belongs to.'),
+  groups: names('Groups the holder is in; none by default.'),
+  roles: names('Roles the holder has; none by default.'),
   allowed_tools: globs.nullable().default(null).describe('Globs over `server__tool` the key may use at most; by default the key narrows nothing, `[]` allows nothing.'),
   denied_tools: globs.default([]).describe('Globs over `server__tool` the key may never use.'),
   confirm_tools: globs.default([]).describe('Globs over `server__tool` the key may only use with a human yes.'),

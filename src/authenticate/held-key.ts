@@ -25,6 +25,7 @@ export function holdKey(facts: Facts, hash: string, revoked: boolean, until: num
   const principal = Object.freeze<Principal>({
     id: `key:${facts.id}`, kind: 'api_key', caller: facts.id,
     team: facts.team, user: facts.user, workspace: facts.workspace, environment: facts.environment, agent: facts.agent, client: facts.client,
+    tenant: facts.tenant, groups: Object.freeze([...facts.groups]), roles: Object.freeze([...facts.roles]),
     scopes: Object.freeze([...facts.scopes]),
     allowedTools: facts.allowed_tools === null ? null : Object.freeze([...facts.allowed_tools]),
     deniedTools: Object.freeze([...facts.denied_tools]), confirmTools: Object.freeze([...facts.confirm_tools]),

@@ -11,6 +11,9 @@ export interface KeyOptions {
   readonly environment?: string;
   readonly agent?: string;
   readonly client?: string;
+  readonly tenant?: string;
+  readonly groups?: readonly string[];
+  readonly roles?: readonly string[];
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
   readonly confirm?: readonly string[];
@@ -21,9 +24,9 @@ export interface KeyOptions {
 
 /** Options as facts; `KeyFault` for an expiry that cannot be read. The other fields are judged by `KeyStore.create`. */
 export function specOf(options: KeyOptions, now: number): KeySpec {
-  const { id, scopes = [], team = null, user = null, workspace = null, environment = null, agent = null, client = null, allow, deny = [], confirm = [], sources = [], expires } = options;
+  const { id, scopes = [], team = null, user = null, workspace = null, environment = null, agent = null, client = null, tenant = null, groups = [], roles = [], allow, deny = [], confirm = [], sources = [], expires } = options;
   return {
-    id, scopes: [...scopes], team, user, workspace, environment, agent, client,
+    id, scopes: [...scopes], team, user, workspace, environment, agent, client, tenant, groups: [...groups], roles: [...roles],
     allowed_tools: allow === undefined ? null : [...allow], denied_tools: [...deny], confirm_tools: [...confirm], sources: [...sources],
     expires: expires === undefined ? null : endOf(expires, now),
   };
@@ -45,8 +48,9 @@ export function parseSpan(text: string): number {
 
 /** One line for `key list`: never a hash, which would let a weak key of the operator's be guessed offline. */
 export function describeKey(record: KeyRecord, now: number): string {
-  const about = (['team', 'user', 'workspace', 'environment', 'agent', 'client'] as const).flatMap((name) => (record[name] === null ? [] : [`${name}=${record[name]}`]));
-  return [record.id, stateOf(record, now), `scopes=${record.scopes.join(' ') || '-'}`, ...about].join('  ');
+  const about = (['team', 'user', 'workspace', 'environment', 'agent', 'client', 'tenant'] as const).flatMap((name) => (record[name] === null ? [] : [`${name}=${record[name]}`]));
+  const lists = (['groups', 'roles'] as const).flatMap((name) => (record[name].length === 0 ? [] : [`${name}=${record[name].join(',')}`]));
+  return [record.id, stateOf(record, now), `scopes=${record.scopes.join(' ') || '-'}`, ...about, ...lists].join('  ');
 }
 function stateOf(record: KeyRecord, now: number): string {
   if (record.revoked !== null) return `revoked ${record.revoked}`;

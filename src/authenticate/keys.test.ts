@@ -100,9 +100,9 @@ describe('the text of a key', () => {
 describe('keys in the store', () => {
   it('are shown once, stored as a hash, and let in with all their facts', async () => {
     const room = await authenticateWith();
-    const { key, record } = await keys.create({ id: 'ci', scopes: ['github:read'], team: 'core', user: 'ann', workspace: 'w1', environment: 'prod', agent: 'bot', client: 'runner', allowed_tools: ['github__*'], denied_tools: ['github__delete*'], confirm_tools: ['github__merge'], expires: '2027-01-01T00:00:00Z' });
+    const { key, record } = await keys.create({ id: 'ci', scopes: ['github:read'], team: 'core', user: 'ann', workspace: 'w1', environment: 'prod', agent: 'bot', client: 'runner', tenant: 'acme', groups: ['sre'], roles: ['auditor', 'reader'], allowed_tools: ['github__*'], denied_tools: ['github__delete*'], confirm_tools: ['github__merge'], expires: '2027-01-01T00:00:00Z' });
     expect(present(room, key)).toEqual({
-      id: 'key:ci', kind: 'api_key', caller: 'ci', team: 'core', user: 'ann', workspace: 'w1', environment: 'prod', agent: 'bot', client: 'runner', scopes: ['github:read'],
+      id: 'key:ci', kind: 'api_key', caller: 'ci', team: 'core', user: 'ann', workspace: 'w1', environment: 'prod', agent: 'bot', client: 'runner', tenant: 'acme', groups: ['sre'], roles: ['auditor', 'reader'], scopes: ['github:read'],
       allowedTools: ['github__*'], deniedTools: ['github__delete*'], confirmTools: ['github__merge'], tokenAudience: null, expiresAt: Date.UTC(2027, 0, 1),
     });
     expect(record.hashes).toEqual([{ sha256: sha256(key), until: null }]);
@@ -213,6 +213,15 @@ describe('keys in the store', () => {
     const { key } = await keys.create({ id: 'ci', sources: ['10.0.0.0/8', '2001:db8::/32'] });
     for (const remoteAddress of ['10.1.2.3', '::ffff:10.1.2.3', '2001:db8::1', '2001:db8::1%eth0']) expect(idOf(offer(room, { apiKey: key, remoteAddress })), remoteAddress).toBe('key:ci');
     for (const remoteAddress of ['11.0.0.1', '192.0.2.1', '::1', '2001:db9::1', '', 'garbage', '010.0.0.1', '0x0a.0.0.1', '10.1']) expect(offer(room, { apiKey: key, remoteAddress }), remoteAddress).toBe('authenticate.source');
+  });
+
+  it('a record of before groups, roles and tenants has none of them', async () => {
+    const { key, record } = await keys.create({ id: 'old' });
+    const { groups: _groups, roles: _roles, tenant: _tenant, ...before } = record;
+    await store.put('api_key', 'old', Buffer.from(JSON.stringify(before)));
+    const again = await createKeyStore(store, clock);
+    expect(again.find(sha256(key))?.principal).toMatchObject({ groups: [], roles: [], tenant: null });
+    await again.close();
   });
 
   it('a damaged record lets nobody in and is told', async () => {

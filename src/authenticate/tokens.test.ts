@@ -129,11 +129,11 @@ const until = async (holds: () => boolean | Promise<boolean>, ms = 4_000): Promi
 
 describe('a good token', () => {
   it('becomes a principal with the facts it proves', async () => {
-    const room = await roomWith({ claims: { user: 'sub', team: ['org', 'team'], workspace: 'tenant', environment: 'env', agent: 'agent_id' } });
-    const token = mint({ claims: { team: 'core', tenant: 'w1', env: 'prod', agent_id: 'a7' } });
+    const room = await roomWith({ claims: { user: 'sub', team: ['org', 'team'], workspace: 'space', environment: 'env', agent: 'agent_id', tenant: 'tenant', groups: 'groups', roles: ['realm_roles', 'roles'] } });
+    const token = mint({ claims: { team: 'core', space: 'w1', env: 'prod', agent_id: 'a7', tenant: 'acme', groups: ['sre', 'on call'], roles: ['auditor'] } });
     const principal = await offer(room, token);
     expect(principal).toEqual({
-      id: `jwt:${issuer}#agent-1`, kind: 'jwt', caller: 'agent-1', user: 'agent-1', team: 'core', workspace: 'w1', environment: 'prod', agent: 'a7', client: 'client-1',
+      id: `jwt:${issuer}#agent-1`, kind: 'jwt', caller: 'agent-1', user: 'agent-1', team: 'core', workspace: 'w1', environment: 'prod', agent: 'a7', client: 'client-1', tenant: 'acme', groups: ['sre', 'on call'], roles: ['auditor'],
       scopes: ['mcp:tools:list', 'mcp:tools:call'], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: GATEWAY, expiresAt: expect.any(Number),
     });
     expect(typeof principal !== 'string' && principal.expiresAt).toBeGreaterThan(clock.now() + 300_000);
@@ -254,6 +254,15 @@ describe('what the corpus describes in words', () => {
     const room = await roomWith();
     expect(await offer(room, mint({ claims: { scp: ['a', 'b'] }, dropClaims: ['scope'] }))).toMatchObject({ scopes: ['a', 'b'] });
     for (const scope of [['a b'], ['a', 1], { a: 1 }, 7, 'a"b', 'a  b', Array(300).fill('s')]) expect(await offer(room, mint({ claims: { scope } })), JSON.stringify(scope)).toBe('authenticate.claims');
+  });
+  it('groups and roles are lists of names, and nothing else passes for one', async () => {
+    const room = await roomWith({ claims: { groups: 'groups', roles: 'roles' } });
+    expect(await offer(room, mint())).toMatchObject({ groups: [], roles: [], tenant: null });
+    expect(await offer(room, mint({ claims: { groups: [], roles: ['a b', 'ü'] } }))).toMatchObject({ groups: [], roles: ['a b', 'ü'] });
+    for (const bad of ['admins', 'a,b', null, 7, { a: 1 }, [7], [''], ['a\nb'], ['a\u200bdmin'], [null], ['x'.repeat(257)], ['ok', ['admins']], Array(257).fill('g')]) {
+      expect(await offer(room, mint({ claims: { groups: bad } })), JSON.stringify(bad)).toBe('authenticate.claims');
+      expect(await offer(room, mint({ claims: { roles: bad } })), JSON.stringify(bad)).toBe('authenticate.claims');
+    }
   });
   it('no scope: let in with none, so that authorize/ refuses', async () => { // corpus: jwt-scope-missing
     expect(await offer(await roomWith(), mint({ dropClaims: ['scope'] }))).toMatchObject({ scopes: [] });

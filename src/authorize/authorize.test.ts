@@ -37,7 +37,7 @@ interface Suite {
 
 const principalOf = (c: Partial<Case>): Principal => ({
   id: c.id ?? 'key:1', kind: 'api_key', caller: c.caller ?? 'ops', team: c.team ?? null, user: null, workspace: null, environment: c.environment ?? null, agent: null, client: null,
-  scopes: c.scopes ?? [], allowedTools: c.allowedTools ?? null, deniedTools: c.deniedTools ?? [], confirmTools: c.confirmTools ?? [], tokenAudience: null, expiresAt: null,
+  scopes: c.scopes ?? [], tenant: null, groups: [], roles: [], allowedTools: c.allowedTools ?? null, deniedTools: c.deniedTools ?? [], confirmTools: c.confirmTools ?? [], tokenAudience: null, expiresAt: null,
 });
 function targetOf(c: Partial<Case>): Target {
   const server = c.server === null ? null : 'github';

@@ -34,7 +34,8 @@ export interface ApprovalTerms {
 /** A rule on trial: what it would have said. Recorded apart; never has an effect. */
 export interface Shadow {
   readonly ruleId: string;
-  readonly would: 'allow' | 'deny';
+  /** error: it could not be evaluated. */
+  readonly would: 'allow' | 'deny' | 'error';
 }
 export interface Allow {
   readonly effect: 'allow';

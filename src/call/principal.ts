@@ -14,6 +14,11 @@ export interface Principal {
   readonly environment: string | null;
   readonly agent: string | null;
   readonly client: string | null;
+  /** Organisation the caller belongs to. */
+  readonly tenant: string | null;
+  /** Groups of people the caller is in, as the identity provider or the operator says. */
+  readonly groups: readonly string[];
+  readonly roles: readonly string[];
   readonly scopes: readonly string[];
   /** Globs over `server__tool`. null: this credential narrows nothing. */
   readonly allowedTools: readonly string[] | null;

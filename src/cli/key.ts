@@ -7,7 +7,7 @@ import { example, Exit } from './exit.ts';
 import { DATA_DIR } from './serve.ts';
 
 const OVERLAP = '24h';
-type Facts = Omit<KeyOptions, 'id' | 'scopes' | 'sources'> & { readonly data: string; readonly scope: readonly string[]; readonly source: readonly string[] };
+type Facts = Omit<KeyOptions, 'id' | 'scopes' | 'sources' | 'groups' | 'roles'> & { readonly data: string } & Readonly<Record<'scope' | 'source' | 'group' | 'role', readonly string[]>>;
 
 /** `key create|list|rotate|revoke`: on the data folder of a running or stopped gateway; a running one follows within 250 ms. */
 export function addKey(program: Command): void {
@@ -17,7 +17,9 @@ export function addKey(program: Command): void {
 
   sub('create <id>', 'Make a key and print it, this once')
     .option('--scope <scope>', 'a scope, e.g. github:read; may be repeated', many, [])
-    .option('--team <name>').option('--user <name>').option('--workspace <name>').option('--environment <name>').option('--agent <name>').option('--client <name>')
+    .option('--team <name>').option('--user <name>').option('--workspace <name>').option('--environment <name>').option('--agent <name>').option('--client <name>').option('--tenant <name>')
+    .option('--group <name>', 'a group the holder is in; may be repeated', many, [])
+    .option('--role <name>', 'a role the holder has; may be repeated', many, [])
     .option('--allow <glob>', 'only these tools (server__tool); may be repeated', many)
     .option('--deny <glob>', 'never these tools; may be repeated', many, [])
     .option('--confirm <glob>', 'these tools only with a person\'s approval; may be repeated', many, [])
@@ -25,7 +27,7 @@ export function addKey(program: Command): void {
     .option('--expires <time>', 'RFC 3339, or a span from now such as 30d')
     .addHelpText('after', example('sallyport key create alice --scope github:read --team platform --expires 90d'))
     .action((id: string, options: Facts) => withKeys(options.data, async (keys, store) => {
-      const { key: made } = await keys.create(specOf({ ...options, id, scopes: options.scope, sources: options.source }, systemClock.now()));
+      const { key: made } = await keys.create(specOf({ ...options, id, scopes: options.scope, sources: options.source, groups: options.group, roles: options.role }, systemClock.now()));
       await noteAdminAct(store, systemClock, { event: 'key.created', caller_id: id });
       console.log(made);
       console.error(`This is the only time the key of ${id} is shown; only its hash is kept.`);

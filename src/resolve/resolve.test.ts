@@ -23,7 +23,7 @@ interface Case {
 
 const principal = (id: string): Principal => ({
   id, kind: 'api_key', caller: id, team: null, user: null, workspace: null, environment: null, agent: null, client: null, scopes: [],
-  allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
+  tenant: null, groups: [], roles: [], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
 });
 const alice = principal('key:alice');
 const mallory = principal('key:mallory');

@@ -4,7 +4,7 @@ import { createSessions } from './sessions.ts';
 
 const principal = (id: string): Principal => ({
   id, kind: 'api_key', caller: id, team: null, user: null, workspace: null, environment: null, agent: null, client: null, scopes: [],
-  allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
+  tenant: null, groups: [], roles: [], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
 });
 const alice = principal('key:alice');
 const bob = principal('key:bob');

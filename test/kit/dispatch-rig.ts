@@ -121,7 +121,7 @@ export function rig(servers: Record<string, object>, more: { readonly config?: o
 
 export const principal = (id = 'key:alice', more: Partial<Principal> = {}): Principal => ({
   id, kind: 'api_key', caller: id, team: null, user: null, workspace: null, environment: null, agent: null, client: null, scopes: [],
-  allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null, ...more,
+  tenant: null, groups: [], roles: [], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null, ...more,
 });
 
 export const tool = (server: string, name: string, definition: object = {}): Tool => {

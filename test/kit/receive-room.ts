@@ -17,7 +17,7 @@ export interface RoomUnderTest {
 
 export const principal: Principal = {
   id: 'key:k1', kind: 'api_key', caller: 'alice', team: null, user: null, workspace: null, environment: null, agent: null, client: null,
-  scopes: [], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
+  scopes: [], tenant: null, groups: [], roles: [], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
 };
 export const session = (id = 'session-1'): Session => ({
   id, principalId: principal.id, server: null, version: '2025-11-25', kind: 'session', declared: {}, logLevel: null, upstreamId: null, streamed: false, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0,

@@ -15,7 +15,7 @@ import { newId } from '../../../src/lib/ids.ts';
 
 export const principal: Principal = {
   id: 'key:k1', kind: 'api_key', caller: 'research', team: 'search', user: null, workspace: 'w1', environment: 'prod', agent: 'a"1', client: null,
-  scopes: ['files:read'], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
+  scopes: ['files:read'], tenant: 'acme', groups: ['sre'], roles: [], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
 };
 const ruleIds = ['defaults.read'] as const;
 export const toolOf = (risk: Risk): Tool => ({ server: 'files', name: `${risk}_file`, id: `files__${risk}_file`, risk, digest: 'd', definition: '{}', inputSchema: {} });
