@@ -1,7 +1,7 @@
 import type { Refusal } from '../call/refusal.ts';
 import type { ReceiveConfig } from './config.ts';
 import { accepts, type Heads, isJson, USUAL_ACCEPT } from './headers.ts';
-import type { OriginGuard } from './origin.ts';
+import type { OriginGuard } from '../lib/origin.ts';
 import type { Route } from './route.ts';
 
 /** What the listener has on its hands. */

@@ -4,7 +4,7 @@ import type { Refusal } from '../call/refusal.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Load } from './arrive.ts';
 import type { ReceiveConfig } from './config.ts';
-import type { OriginGuard } from './origin.ts';
+import type { OriginGuard } from '../lib/origin.ts';
 import type { StreamRegistry } from './streams.ts';
 
 /** A request refused before the corridor, for its record. */

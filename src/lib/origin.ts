@@ -1,5 +1,10 @@
-import type { ReceiveConfig } from './config.ts';
-
+/** The part of a listener's settings that names it. */
+export interface Named {
+  readonly host: string;
+  readonly hosts: readonly string[];
+  readonly origins: readonly string[];
+  readonly public_url: string | null;
+}
 /** Judges who the client thinks it talks to, and which web page it speaks for. */
 export interface OriginGuard {
   readonly hostAllowed: (host: string | null) => boolean;
@@ -14,7 +19,7 @@ const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/;
  * DNS rebinding (MCP transports, "validate the Origin header"; CWE-350, CVE-2025-66414): a web page whose name suddenly points at
  * 127.0.0.1 sends its own name as Host and as Origin. Both must be names we know; forwarding headers are never asked.
  */
-export function createOriginGuard(config: Pick<ReceiveConfig, 'host' | 'hosts' | 'origins' | 'public_url'>): OriginGuard {
+export function createOriginGuard(config: Named): OriginGuard {
   const names = new Set(['localhost', '127.0.0.1', '[::1]']);
   const exact = new Set<string>();
   if (!isWildcard(config.host)) names.add(bracketed(config.host.toLowerCase()));
