@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { inferRisk, skeleton } from './classify.ts';
+import { skeleton } from '../lib/look-alike.ts';
+import { inferRisk } from './classify.ts';
 
 describe('the class of a tool the operator did not set', () => {
   test.each([

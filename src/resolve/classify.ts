@@ -1,5 +1,6 @@
 import type { JsonObject } from '../call/json.ts';
 import { RISKS, type Risk } from '../call/target.ts';
+import { skeleton } from '../lib/look-alike.ts';
 
 /**
  * The class of a tool the operator did not set. Starts at `write` and only goes up: a server that calls its own tool harmless
@@ -37,22 +38,3 @@ const WORDS: ReadonlyMap<string, Risk> = new Map<string, Risk>([
 function each(risk: Risk, words: string): [string, Risk][] {
   return words.split(' ').map((word) => [word, risk]);
 }
-
-/**
- * What a name looks like: two names with one skeleton cannot be told apart by a person who approves a call (tool shadowing by
- * homoglyphs, Unicode TR39). Covers case, compatibility forms, invisible characters, accents and the Cyrillic and Greek
- * letters that are drawn like Latin ones.
- */
-export function skeleton(name: string): string {
-  const folded = name.normalize('NFKD').replaceAll(/[\p{M}\p{Default_Ignorable_Code_Point}]/gu, '').toLowerCase();
-  let out = '';
-  for (const c of folded) out += LOOKS_LIKE.get(c) ?? c;
-  return out;
-}
-const LOOKS_LIKE: ReadonlyMap<string, string> = new Map(
-  // Left: Cyrillic, Greek, Armenian and others; right: the Latin letter of the same shape.
-  Object.entries({
-    а: 'a', в: 'b', с: 'c', ԁ: 'd', е: 'e', һ: 'h', і: 'i', ј: 'j', к: 'k', ӏ: 'l', м: 'm', н: 'h', о: 'o', р: 'p', ԛ: 'q', ѕ: 's', т: 't', у: 'y', х: 'x', ѡ: 'w', ԝ: 'w',
-    α: 'a', β: 'b', γ: 'y', ε: 'e', ι: 'i', κ: 'k', ν: 'v', ο: 'o', ρ: 'p', τ: 't', υ: 'u', χ: 'x', ω: 'w', ո: 'n', ս: 'u', օ: 'o', հ: 'h', ց: 'g', ı: 'i', ɡ: 'g', ɑ: 'a', '‐': '-', '‑': '-', '–': '-', '—': '-', '−': '-',
-  }),
-);

@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../call/json.ts';
 import type { Risk, Tool } from '../call/target.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { sha256 } from '../lib/hash.ts';
-import { skeleton } from './classify.ts';
+import { skeleton } from '../lib/look-alike.ts';
 
 /** What a name must be to be a tool's name at all: nothing a person cannot see, no room for a paragraph. */
 const OWN_NAME = /^[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]{1,128}$/u;
