@@ -1,6 +1,7 @@
 import { isObject, type JsonObject } from '../../call/json.ts';
 import { randomToken } from '../../lib/ids.ts';
 import { cutAt, splice, withFirst, without } from '../../lib/json-spans.ts';
+import { foldKey } from '../../lib/strict-json.ts';
 import { mayAnswer } from '../capabilities.ts';
 import type { Reply } from '../upstream.ts';
 import type { Trip } from './trip.ts';
@@ -20,9 +21,13 @@ const DECLINED: Reply = { result: '{"action":"decline"}' };
 export function judge(method: string, paramsText: string, params: JsonObject, trip: Trip): Judged {
   if (!mayAnswer(method, params, trip.declared)) return { instead: NOT_FOUND, undeclared: true };
   if (method !== 'elicitation/create') return { ask: bare(paramsText, params, trip) };
-  if (params['mode'] === 'url' && !isOpenable(params['url'])) return { instead: DECLINED, undeclared: false };
+  if (hasStray(params, ['mode', 'url']) || (params['mode'] === 'url' && !isOpenable(params['url']))) return { instead: DECLINED, undeclared: false };
   return { ask: bare(named(withId(paramsText, params, trip), params, trip), params, trip) };
 }
+
+/** A word of the protocol in another case: we would pass over it, a client that folds case would not (CVE-2026-27896). */
+export const hasStray = (value: JsonObject, words: readonly string[]): boolean =>
+  Object.keys(value).some((key) => words.some((word) => key !== word && key.length === word.length && foldKey(key) === foldKey(word)));
 
 /** Without what ties the question to the server's own channel: a progress token there means nothing to the client, tasks are not carried. */
 function bare(text: string, params: JsonObject, trip: Trip): string {

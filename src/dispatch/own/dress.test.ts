@@ -112,6 +112,10 @@ describe('a modern client and a modern server that asks', () => {
   test.each<[string, string, Asked, object]>([
     ['what was not declared', asking('{}', 'sampling/createMessage'), { declares: '{"elicitation":{}}' }, EVERY_CAPABILITY],
     ['what the config takes out', asking('{}', 'roots/list'), {}, {}],
+    ['a method in another case', asking('{}', 'elicitation/create","Method":"sampling/createMessage'), {}, {}],
+    ['a mode in another case', asking('{"message":"x","Mode":"url","url":"javascript:0"}'), {}, EVERY_CAPABILITY],
+    ['a question in another case', '"result":{"ResultType":"input_required","content":[]}', {}, {}],
+    ['questions in another case', '"result":{"resultType":"complete","InputRequests":{},"content":[]}', {}, {}],
     ['what nobody can be asked', asking('{}', 'tools/call'), {}, EVERY_CAPABILITY],
     ['a URL that must not be opened', asking('{"mode":"url","message":"x","url":"javascript:0"}'), {}, EVERY_CAPABILITY],
   ])('%s does not reach the client', async (_name, member, more, config) => {

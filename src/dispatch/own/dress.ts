@@ -7,7 +7,7 @@ import { SELF } from '../envelope.ts';
 import type { Room } from '../room.ts';
 import { UpstreamFault, type Exchange } from '../upstream.ts';
 import { againOf } from './again.ts';
-import { judge } from './asks.ts';
+import { hasStray, judge } from './asks.ts';
 import { wrapsResult } from './dress-tool.ts';
 import { cannotAsk, wantedOf } from './rounds.ts';
 import type { Trip } from './trip.ts';
@@ -16,6 +16,8 @@ export { dressTool } from './dress-tool.ts';
 
 /** Modern results that say for how long and for whom they may be kept (MCP 2026-07-28 caching). */
 const CACHEABLE: ReadonlySet<string> = new Set(['prompts/list', 'resources/list', 'resources/templates/list', 'resources/read']);
+/** What makes a result a question. */
+const ASKING = ['resultType', 'inputRequests'] as const;
 const SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
 
 /** The answer to the client, in its era, from what the server said in its own. Text that need not change keeps its bytes. */
@@ -29,6 +31,7 @@ export function dress(exchange: Exchange, trip: Trip, room: Pick<Room, 'sealed'>
 function dressResult(text: string, value: JsonObject | null, from: Era, trip: Trip, room: Pick<Room, 'sealed'>): Answer {
   if (value === null) throw fault('the result is not an object that every parser reads alike');
   const { call } = trip;
+  if (call.era === 'modern' && hasStray(value, ASKING)) throw fault('a word of the protocol in another case');
   const kind = value['resultType'];
   const crosses = from !== call.era || call.door === 'rest';
   // To a legacy client from a legacy server the word means nothing, and passes as every other.

@@ -4,7 +4,7 @@ import { cutAt, membersOf, textAt } from '../../lib/json-spans.ts';
 import { isObject, parseObject } from '../answer.ts';
 import { UpstreamFault, type Exchange, type Reply } from '../upstream.ts';
 import type { Asking } from './asking.ts';
-import { judge, MAX_QUESTIONS } from './asks.ts';
+import { hasStray, judge, MAX_QUESTIONS } from './asks.ts';
 import type { Cancel } from './cancel.ts';
 import { nextRound } from './params.ts';
 import { type Sending, send, STRETCH, type Trip } from './trip.ts';
@@ -29,7 +29,7 @@ export function wantedOf(text: string, value: JsonObject): Wanted {
   if ((state !== undefined && typeof state !== 'string') || (requests !== undefined && !isObject(requests)) || (state === undefined && requests === undefined)) throw bad('input_required without questions or state');
   const questions = (cut === null ? [] : membersOf(text, cut.start)).map((member) => {
     const asked = isObject(requests) ? requests[member.name] : undefined;
-    if (!isObject(asked) || typeof asked['method'] !== 'string' || (asked['params'] !== undefined && !isObject(asked['params']))) throw bad('an input request that is none');
+    if (!isObject(asked) || hasStray(asked, ['method', 'params']) || typeof asked['method'] !== 'string' || (asked['params'] !== undefined && !isObject(asked['params']))) throw bad('an input request that is none');
     return { key: member.name, method: asked['method'], params: isObject(asked['params']) ? asked['params'] : {}, paramsText: textAt(text.slice(member.start, member.end), ['params']) ?? '{}' };
   });
   if (questions.length > MAX_QUESTIONS) throw bad(`more than ${MAX_QUESTIONS} questions at once`);
