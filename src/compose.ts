@@ -5,13 +5,13 @@ import type { Known, Outcome } from './call/call.ts';
 import type { Principal } from './call/principal.ts';
 import type { Session } from './call/session.ts';
 import type { Target, Tool } from './call/target.ts';
-import { createApprove } from './approve/index.ts';
+import { type Approve, type ApproverNow, type CheckTicket, type CompileNarrowing, createApprove } from './approve/index.ts';
 import { type EarlyRefusal, openAudit, recordAdminActs } from './audit/index.ts';
 import { createAuthenticate, createKeyStore } from './authenticate/index.ts';
 import { createAuthorize } from './authorize/index.ts';
 import type { Config } from './config/index.ts';
 import { createDispatch, createStdioUpstream } from './dispatch/index.ts';
-import { createEgress } from './egress/index.ts';
+import { createEgress, type Egress } from './egress/index.ts';
 import { createInspect } from './inspect/index.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
 import { createLimit } from './limit/index.ts';
@@ -33,11 +33,15 @@ export interface GatewayOptions {
   readonly clock?: Clock;
   /** Told of every call that ended, after its record was written. */
   readonly onCall?: (known: Known, outcome: Outcome, latencyMs: number) => void;
+  /** The person behind an approver's credential; nobody when left out. */
+  readonly approverNow?: ApproverNow;
+  readonly compileNarrowing?: CompileNarrowing;
   /** The same for what receive/ refused before there was a call. */
   readonly onRefused?: (early: EarlyRefusal) => void;
 }
 export interface Gateway {
   readonly listen: () => Promise<{ readonly url: string; readonly port: number }>;
+  readonly approvals: Approve['approvals'];
   readonly health: () => { readonly ready: boolean; readonly causes: readonly string[]; readonly servers: Record<string, unknown> };
   /** The one hand that starts processes; the demo starts its HTTP server with it. */
   readonly spawn: SpawnServer;
@@ -65,7 +69,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const authorize = createAuthorize(config.authorize);
   const validate = createValidate(config.validate);
   const limit = createLimit(config.limit, { clock });
-  const approve = createApprove(config.approve);
+  const approve = createApprove(config.approve, {
+    store, clock, log, note: audit.note, approverNow: options.approverNow ?? (() => null), compileNarrowing: options.compileNarrowing ?? noNarrowing,
+    checkTicket: ticketCheck(config, egress.fetchJson),
+  });
 
   const ended: ((session: Session) => void)[] = []; // dispatch and resolve need each other; the sessions come second
   const dispatch = createDispatch(config.dispatch, {
@@ -94,9 +101,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     approve: approve.stage, journal: audit.journal, dispatch: dispatch.stage, inspect: inspect.stage,
   };
   const { onCall } = options;
-  const finish: Finish = onCall === undefined ? audit.finish : async (known, outcome) => {
+  const finish: Finish = async (known, outcome) => {
     await audit.finish(known, outcome);
-    onCall(known, outcome, clock.now() - known.receivedAt);
+    if (known.decision?.effect === 'allow' && known.decision.obligations.length > 0) await approve.ended(known, outcome);
+    onCall?.(known, outcome, clock.now() - known.receivedAt);
   };
   const health: Gateway['health'] = () => {
     const servers = dispatch.health();
@@ -131,6 +139,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       await recordActs();
       return bound;
     },
+    approvals: approve.approvals,
     health,
     spawn: sandbox.spawn,
     drain: async (graceMs) => {
@@ -138,6 +147,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       resolve.close();
       await dispatch.close();
       await sandbox.close();
+      await approve.close();
       await audit.note('gateway.stopped', {});
       await authenticate.close();
       await egress.close();
@@ -148,6 +158,23 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   };
 }
 
+const noNarrowing: CompileNarrowing = () => {
+  throw new Error('This gateway cannot narrow approvals.');
+};
+const TICKET_BYTES = 65_536;
+/** Asks the configured URL about a ticket; whatever is not a plain yes is a no. */
+function ticketCheck(config: Config, fetchJson: Egress['fetchJson']): CheckTicket | null {
+  const { ticket } = config.approve;
+  if (ticket === null || !('webhook' in ticket)) return null;
+  return async (text) => {
+    try {
+      const answer = await fetchJson(ticket.webhook.replace('{ticket}', () => encodeURIComponent(text)), new AbortController().signal, { maxBytes: TICKET_BYTES });
+      return typeof answer === 'object' && answer !== null && 'valid' in answer && answer.valid === true ? 'ok' : 'unknown';
+    } catch {
+      return 'unavailable';
+    }
+  };
+}
 /** The URIs this gateway answers to as an OAuth resource (RFC 8707): tokens for anything else are refused. */
 function audiences(config: Config, port: number): readonly string[] {
   const base = config.receive.public_url ?? `http://${config.receive.host}:${port}`;

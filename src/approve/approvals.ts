@@ -74,7 +74,7 @@ export interface ApprovalRequest {
 }
 
 /** What is asked for; the room's stage makes it from the call. */
-export type Asked = Pick<ApprovalRequest, 'requester' | 'target' | 'environment' | 'argumentsText' | 'binding' | 'policyVersion' | 'ruleIds' | 'why' | 'reason' | 'ticket' | 'terms'> & {
+export type Asked = Pick<ApprovalRequest, 'requester' | 'target' | 'environment' | 'argumentsText' | 'binding' | 'policyVersion' | 'ruleIds' | 'why' | 'reason' | 'ticket' | 'terms' | 'group'> & {
   /** Whom the flood limits count: all credentials of a service account together. */
   readonly payer: string;
 };
