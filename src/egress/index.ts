@@ -3,10 +3,12 @@ import type { Allowed } from './address.ts';
 import type { EgressConfig } from './config.ts';
 import { createConnector, type Resolve, resolveBySystem } from './connect.ts';
 import { createFetchJson, type FetchJson } from './fetch-json.ts';
+import { createPostJson, type PostJson } from './post-json.ts';
 import { judgeUrl } from './url.ts';
 
 export { EgressRefused } from './connect.ts';
 export type { FetchJson, FetchOptions } from './fetch-json.ts';
+export type { PostJson } from './post-json.ts';
 
 /** A destination as the operator declared it. */
 export interface Destination {
@@ -27,6 +29,8 @@ export interface Egress {
   readonly dispatcher: (destination: Destination) => Dispatcher;
   /** GET of a small JSON document, for key sets and metadata. Never follows a redirect. */
   readonly fetchJson: FetchJson;
+  /** POST of a JSON text, for webhooks. Never follows a redirect; the answer is not read. */
+  readonly postJson: PostJson;
   readonly close: () => Promise<void>;
 }
 
@@ -47,16 +51,15 @@ export function createEgress(config: EgressConfig, deps: { readonly resolve?: Re
     allowH2: false,
   };
   const connector = (allowed: Allowed): ReturnType<typeof createConnector> => createConnector(allowed, resolve, config.connect_timeout_ms);
+  const documents: Allowed = { loopback: config.fetch_allow_loopback, private: config.fetch_allow_private };
+  const agent = (allowed: Allowed): Agent => kept(new Agent({ ...shared, connections: 4, connect: connector(allowed) }));
   return {
     dispatcher: ({ url, allow_private, allow_loopback, connections }) => {
       const allowed: Allowed = { private: allow_private, loopback: allow_loopback };
       return kept(new Pool(judgeUrl(url, allowed).origin, { ...shared, connect: connector(allowed), ...(connections === null ? {} : { connections }) }));
     },
-    fetchJson: createFetchJson(
-      config.fetch_timeout_ms,
-      { loopback: config.fetch_allow_loopback, private: config.fetch_allow_private },
-      (allowed) => kept(new Agent({ ...shared, connections: 4, connect: connector(allowed) })),
-    ),
+    fetchJson: createFetchJson(config.fetch_timeout_ms, documents, agent),
+    postJson: createPostJson(config.fetch_timeout_ms, documents, agent),
     close: async () => {
       const closing = [...open].map((dispatcher) => dispatcher.destroy());
       open.clear();
