@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 
 /** What an operator did from another process (the CLI), to be put into the chain by the gateway, the chain's only writer. */
 export interface AdminAct {
-  readonly event: 'key.created' | 'key.rotated' | 'key.revoked';
+  readonly event: 'key.created' | 'key.rotated' | 'key.revoked' | 'admin.created' | 'admin.revoked';
   readonly caller_id: string;
 }
 /** The part of the store this needs. */

@@ -25,6 +25,7 @@ type Row = readonly [kind: string, keys: string, pattern: RegExp, judge?: Secret
 /** The prefix says whose it is. `(?<![A-Za-z0-9])` keeps out the middle of other words. */
 const ROWS: readonly Row[] = [
   ['sallyport', 'sp_', /(?<![A-Za-z0-9_])sp_[A-Za-z0-9_-]{20,200}/g, isMixed],
+  ['sallyport_admin', 'spa_', /(?<![A-Za-z0-9_])spa_[A-Za-z0-9_-]{20,200}/g, isMixed],
   ['aws', 'akia asia abia acca', /(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])/g, (secret) => isVaried(secret) && !secret.endsWith('EXAMPLE')],
   ['aws_bedrock', 'absk bedrock-api-key', /(?<![A-Za-z0-9])(?:ABSK[A-Za-z0-9+/]{100,500}={0,2}|bedrock-api-key-[A-Za-z0-9+/=_-]{20,4000})/g],
   ['google', 'aiza gocspx- ya29.', /(?<![A-Za-z0-9])(?:AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])|GOCSPX-[A-Za-z0-9_-]{28}|ya29\.[A-Za-z0-9_-]{20,2000})/g, (secret) => isVaried(secret) && !/abcdefgh/i.test(secret)],
