@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { answerTo, LEGACY, post, raw, result, type RoomUnderTest, send, startRoom, until } from '../../test/kit/receive-room.ts';
+import { answerTo, know, LEGACY, modernHeaders, modernMeta, post, principal, raw, result, type RoomUnderTest, send, session, startRoom, until } from '../../test/kit/receive-room.ts';
 
 /** One test for each guard that the other files leave unproved: take it out, and one of these fails. */
 const rooms: RoomUnderTest[] = [];
@@ -69,12 +69,70 @@ describe('heads', () => {
     const r = await room();
     expect((await raw(r.port, 'GET /health HTTP/1.1\r\nHost: localhost\r\nMcp-Name: a\r\nMcp-Name: b\r\n\r\n')).text).toMatch(/^HTTP\/1\.1 403 /);
   });
+  it('too large is too large', async () => {
+    const r = await room();
+    expect((await raw(r.port, `GET /mcp HTTP/1.1\r\nHost: localhost\r\nX-A: ${'a'.repeat(20_000)}\r\n\r\n`)).text).toMatch(/^HTTP\/1\.1 431 /);
+  });
+  it('a revision is repeated to its sender only where it cannot carry anything else', async () => {
+    const r = await room();
+    const asked = async (version: string): Promise<unknown> => (await post(r.port, { jsonrpc: '2.0', id: 1, method: 'ping' }, { ...LEGACY, 'mcp-protocol-version': version })).json.error.data.requested;
+    expect([await asked('2019-01-01'), await asked('1<script>'), await asked('1'.repeat(33))]).toEqual(['2019-01-01', 'unknown', 'unknown']);
+  });
+  it('clientInfo that is none is refused', async () => {
+    const r = await room();
+    const _meta = { ...modernMeta, 'io.modelcontextprotocol/clientInfo': 'x' };
+    expect(await post(r.port, { jsonrpc: '2.0', id: 1, method: 'ping', params: { _meta } }, modernHeaders('ping'))).toMatchObject({ status: 400, json: { error: { code: -32602 } } });
+  });
   it('a modern notification of an unknown revision is not served', async () => {
     const r = await room();
     const answer = await post(r.port, { jsonrpc: '2.0', method: 'notifications/cancelled', params: {} }, { ...LEGACY, 'mcp-protocol-version': '2099-01-01' });
     expect(answer).toMatchObject({ status: 400, json: { error: { code: -32022 } } });
     expect(r.calls).toEqual([]);
   });
+});
+
+describe('a call’s own stream', () => {
+  it('before the answer to initialize only so much is kept', async () => {
+    const kept: boolean[] = [];
+    const r = await room((one) => {
+      kept.push(one.side.event(Buffer.alloc(65_537, 'a')));
+      for (let i = 0; i < 70; i++) kept.push(one.side.event(Buffer.from(': x\n\n')));
+      return Promise.resolve(answerTo(one));
+    });
+    await post(r.port, { jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {} } });
+    expect([kept[0], kept.filter((one) => one).length]).toEqual([false, 64]);
+  });
+  it('that was cut for its credential leaves no answer behind', async () => {
+    let end: () => void = () => undefined;
+    const r = await room((one) => {
+      know(one, { principal, session: session('s1') });
+      if (one.message.kind === 'stream') {
+        one.side.event(Buffer.from(':\n\n'));
+        return new Promise(() => undefined);
+      }
+      one.side.event(Buffer.from(': x\n\n'));
+      return new Promise((done) => (end = () => done(answerTo(one, 'secret'))));
+    });
+    const running = post(r.port, call(), { ...LEGACY, 'mcp-session-id': 's1' });
+    await until(() => r.calls.length === 1);
+    await new Promise((done) => setTimeout(done, 30));
+    r.receive.closeStreams(principal.id);
+    await running;
+    end();
+    await new Promise((done) => setTimeout(done, 30));
+    expect((await raw(r.port, 'GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\nAccept: text/event-stream\r\nMcp-Session-Id: s1\r\nLast-Event-ID: e1\r\n\r\n')).text).not.toContain('secret');
+  });
+});
+
+it('connections beyond the limit are not taken', async () => {
+  const r = await room(undefined, { max_connections: 2 });
+  const sockets = [connect(r.port, '127.0.0.1'), connect(r.port, '127.0.0.1')];
+  await new Promise((done) => setTimeout(done, 50));
+  expect((await raw(r.port, 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')).text).toBe('');
+  sockets[0]?.destroy();
+  await new Promise((done) => setTimeout(done, 50));
+  expect((await raw(r.port, 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')).text).toMatch(/^HTTP\/1\.1 200 /);
+  sockets[1]?.destroy();
 });
 
 it('while it drains it says so, on connections that are still open', async () => {
