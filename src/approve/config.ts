@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import { z } from 'zod';
+import { webhooksConfig } from '../admin/config.ts';
 
 const DAY_MS = 86_400_000;
 const name = z.string().min(1).max(128);
@@ -24,6 +25,7 @@ export const approveConfig = z.strictObject({
   digest_after: z.int().min(1).max(1_000).default(10).describe('After so many requests of one caller in a window, channels hear of the rest in one message.'),
   digest_window_ms: z.int().min(1_000).max(DAY_MS).default(600_000).describe('The length of that window, in ms.'),
   keep_ms: z.int().min(0).max(365 * DAY_MS).default(7 * DAY_MS).describe('How long closed requests can still be looked up, in ms; the audit keeps them longer.'),
+  webhooks: webhooksConfig,
 }).prefault({}).describe('Approval by people: who decides, for how long, and how much may wait.');
 export type ApproveConfig = z.infer<typeof approveConfig>;
 
