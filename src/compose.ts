@@ -5,10 +5,11 @@ import type { Known, Outcome } from './call/call.ts';
 import type { Principal } from './call/principal.ts';
 import type { Session } from './call/session.ts';
 import type { Target, Tool } from './call/target.ts';
-import { type Approve, type ApproverNow, type CheckTicket, type CompileNarrowing, createApprove } from './approve/index.ts';
+import { createAdmin, createAdminKeys } from './admin/index.ts';
+import { type Approve, type CheckTicket, type CompileNarrowing, createApprove } from './approve/index.ts';
 import { type EarlyRefusal, openAudit, recordAdminActs } from './audit/index.ts';
 import { createAuthenticate, createKeyStore } from './authenticate/index.ts';
-import { createAuthorize } from './authorize/index.ts';
+import { createAuthorize, type Place } from './authorize/index.ts';
 import type { Config } from './config/index.ts';
 import { createDispatch, createStdioUpstream } from './dispatch/index.ts';
 import { createEgress, type Egress } from './egress/index.ts';
@@ -33,14 +34,12 @@ export interface GatewayOptions {
   readonly clock?: Clock;
   /** Told of every call that ended, after its record was written. */
   readonly onCall?: (known: Known, outcome: Outcome, latencyMs: number) => void;
-  /** The person behind an approver's credential; nobody when left out. */
-  readonly approverNow?: ApproverNow;
   readonly compileNarrowing?: CompileNarrowing;
   /** The same for what receive/ refused before there was a call. */
   readonly onRefused?: (early: EarlyRefusal) => void;
 }
 export interface Gateway {
-  readonly listen: () => Promise<{ readonly url: string; readonly port: number }>;
+  readonly listen: () => Promise<{ readonly url: string; readonly port: number; /** Where people decide; null: nowhere is configured. */ readonly admin: { readonly url: string; readonly port: number } | null }>;
   readonly approvals: Approve['approvals'];
   readonly health: () => { readonly ready: boolean; readonly causes: readonly string[]; readonly servers: Record<string, unknown> };
   /** The one hand that starts processes; the demo starts its HTTP server with it. */
@@ -61,17 +60,22 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const audit = await openAudit(config.audit, { dir: join(dataDir, 'audit'), clock, redact: (text) => inspect.redact(secrets.hide(text)), log });
   const store = await openStore({ ...config.store, folder: dataDir }, { clock });
   const keys = await createKeyStore(store, clock);
+  const adminKeys = createAdminKeys(store, clock);
   const sandbox = createSandbox({ config: config.sandbox, clock, env, onLost: (cause) => log(cause) });
   let audience = audiences(config, config.receive.port);
   const authenticate = await createAuthenticate(config.authenticate, {
     keys, clock, secret, fetchJson: egress.fetchJson, audience: () => audience,
   });
-  const authorize = createAuthorize(config.authorize);
+  const authorize = createAuthorize(config.authorize, { clock, placeOf: (server) => placeOf(config, server) });
   const validate = createValidate(config.validate);
   const limit = createLimit(config.limit, { clock });
   const approve = createApprove(config.approve, {
-    store, clock, log, note: audit.note, approverNow: options.approverNow ?? (() => null), compileNarrowing: options.compileNarrowing ?? noNarrowing,
+    store, clock, log, note: audit.note, approverNow: adminKeys.byId, compileNarrowing: options.compileNarrowing ?? noNarrowing,
     checkTicket: ticketCheck(config, egress.fetchJson),
+  });
+
+  const admin = createAdmin(config.admin, config.approve.webhooks, {
+    approvals: approve.approvals, keys: adminKeys, store, clock, secret, log, note: audit.note, postJson: egress.postJson, linkKey: ownKey(join(dataDir, 'keys', 'links.key')),
   });
 
   const ended: ((session: Session) => void)[] = []; // dispatch and resolve need each other; the sessions come second
@@ -108,7 +112,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   };
   const health: Gateway['health'] = () => {
     const servers = dispatch.health();
-    const causes = [audit.ready(), authenticate.ready()].filter((cause) => cause !== null);
+    const causes = [audit.ready(), authenticate.ready(), admin.ready()].filter((cause) => cause !== null);
     return { ready: causes.length === 0, causes, servers };
   };
   /** Acts of other processes (the CLI), one batch at a time. */
@@ -134,10 +138,11 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       dispatch.start();
       await resolve.start();
       const bound = await receive.listen();
+      const adminBound = await admin.listen();
       audience = audiences(config, bound.port);
       await audit.note('gateway.started', {});
       await recordActs();
-      return bound;
+      return { ...bound, admin: adminBound };
     },
     approvals: approve.approvals,
     health,
@@ -147,6 +152,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       resolve.close();
       await dispatch.close();
       await sandbox.close();
+      await admin.close();
       await approve.close();
       await audit.note('gateway.stopped', {});
       await authenticate.close();
@@ -179,6 +185,11 @@ function ticketCheck(config: Config, fetchJson: Egress['fetchJson']): CheckTicke
 function audiences(config: Config, port: number): readonly string[] {
   const base = config.receive.public_url ?? `http://${config.receive.host}:${port}`;
   return [`${base}/mcp`, `${base}/tool`, ...Object.keys(config.dispatch.servers).map((name) => `${base}/s/${name}/mcp`)];
+}
+/** Where a server stands, as policy sees it. */
+function placeOf(config: Config, server: string): Place {
+  const found = Object.hasOwn(config.dispatch.servers, server) ? config.dispatch.servers[server] : undefined;
+  return { environment: found?.environment ?? null, region: found?.region ?? null, tenant: found?.tenant ?? null };
 }
 const targetOf = (tool: Tool): Target => ({
   id: tool.id, server: tool.server, method: 'tools/call', name: tool.name, risk: tool.risk, tool, lane: 'own', timeoutMs: null,

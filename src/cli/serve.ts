@@ -24,7 +24,8 @@ export function addServe(program: Command): void {
       const config = loadOrExit(options.config, options.port);
       const gateway = await startGateway(config, options.config, options.data, options.logLevel, options.calls === true);
       const told = signalled();
-      const { url } = await gateway.listen();
+      const { url, admin } = await gateway.listen();
+      if (admin !== null) console.error(`people decide at ${admin.url} (sallyport approvals --help)`);
       console.error(`sallyport listens on ${url}`);
       await drainAfter(told, gateway);
     });

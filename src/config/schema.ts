@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { adminConfig } from '../admin/config.ts';
 import { approveConfig } from '../approve/config.ts';
 import { auditConfig } from '../audit/config.ts';
 import { authenticateConfig } from '../authenticate/config.ts';
@@ -25,6 +26,7 @@ export const configSchema = z.strictObject({
   dispatch: dispatchConfig.prefault({}),
   inspect: inspectConfig.prefault({}),
   audit: auditConfig.prefault({}),
+  admin: adminConfig.prefault({}),
   egress: egressConfig.prefault({}),
   sandbox: sandboxConfig.prefault({}),
   store: storeConfig.prefault({}),
