@@ -31,7 +31,8 @@ export function keyOf(door: Door): string {
   return key;
 }
 
-function keyIn(file: string): string {
+/** The text of a key file that nobody else can read, or exit code 2. */
+export function keyIn(file: string): string {
   try {
     // A key that other users of the machine can read is theirs too (CWE-732).
     if ((statSync(file).mode & 0o077) !== 0) throw new Exit(2, `${file} can be read by others: chmod 600 ${file}`);

@@ -1,4 +1,6 @@
 import { Command, CommanderError } from 'commander';
+import { addAdmin } from './admin.ts';
+import { addApprovals } from './approvals.ts';
 import { addAudit } from './audit.ts';
 import { addCall, addTools } from './client.ts';
 import { addCheck, addConfig, addDocs, addImport } from './config.ts';
@@ -38,6 +40,8 @@ export function buildProgram(): Command {
   addConfig(program);
   addImport(program);
   addKey(program);
+  addAdmin(program);
+  addApprovals(program);
   addTools(program);
   addCall(program);
   addConnect(program);
