@@ -230,8 +230,6 @@ describe('who decides', () => {
     await rig.judge(callOf());
     await decide(rig, 'ann');
     rig.approvers.set('admin:ann', person('zoe', ['ops'], { id: 'admin:ann' }));
-    // The credential's id is itself a name of ann's; only a new person under a new name may not inherit her yes.
-    rig.approvers.set('admin:ann', { id: 'admin:other', user: 'zoe', groups: ['ops'] });
     expect(await rig.judge(callOf())).toBe('approve.pending');
   });
 
@@ -296,8 +294,8 @@ describe('time', () => {
     opened.length = 0;
     rig.time.now -= 10 * HOUR;
     const second = await rigOf({}, { folder: rig.folder, time: rig.time });
-    expect(await second.judge(callOf())).toBe('approve.pending');
-    expect((await second.approve.approvals.list({ state: 'expired' }))).toHaveLength(1);
+    expect(await second.judge(callOf())).toBe('approve.expired');
+    expect(second.notes.map((note) => note.event)).toEqual(['approval.expired']);
   });
 
   it('what has expired is so for good', async () => {
@@ -389,6 +387,21 @@ describe('floods', () => {
     stop();
     await rig.judge(callOf({ args: '{"n":100}' }));
     expect(heard).toHaveLength(13);
+  });
+
+  it('a burst of one call is one request', async () => {
+    const rig = await rigOf({ max_pending_per_caller: 1 });
+    const all = await Promise.all(Array.from({ length: 100 }, () => rig.judge(callOf())));
+    expect(new Set(all)).toEqual(new Set(['approve.pending']));
+    expect(rig.notes).toHaveLength(1);
+  });
+
+  it('a request that could not be recorded gives its place back', async () => {
+    let isFull = true;
+    const rig = await rigOf({ max_pending_per_caller: 1 }, { note: () => (isFull ? Promise.reject(new Error('disk full')) : Promise.resolve()) });
+    expect(await rig.judge(callOf())).toBe('approve.unavailable');
+    isFull = false;
+    expect(await rig.judge(callOf())).toBe('approve.pending');
   });
 
   it('and what nobody could read is not asked', async () => {

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../call/json.ts';
 import type { ApprovalDecision, ApprovalRequest, Approver, DecideFault, Verdict } from './approvals.ts';
 import type { People } from './people.ts';
-import { isSamePerson } from './people.ts';
+import { fold, isSamePerson } from './people.ts';
 import { mayDecide, type Yes } from './terms.ts';
 import { words } from './words.ts';
 
@@ -63,7 +63,8 @@ export async function countable(request: ApprovalRequest, people: People, approv
     const now = await approverNow(decision.identity);
     if (now === null) continue;
     const identities = people.again([...people.approver(now), ...decision.identities]);
-    if (isSamePerson(people.approver(now), decision.identities) && !isSamePerson(identities, asker)) yeses.push({ identities, groups: now.groups, at: decision.at });
+    // A credential that was handed on does not hand on what its last owner said.
+    if (fold(now.user) === fold(decision.by) && !isSamePerson(identities, asker)) yeses.push({ identities, groups: now.groups, at: decision.at });
   }
   return yeses;
 }

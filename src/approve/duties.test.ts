@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { approval, callOf, openRig, person, removeFolder, type Rig } from '../../test/kit/approve-rig.ts';
 import type { Known, Outcome } from '../call/call.ts';
 import type { Obligation } from '../call/decision.ts';
+import type { JsonObject } from '../call/json.ts';
 import type { Ask, Said } from './index.ts';
 
 const opened: Rig[] = [];
@@ -17,10 +18,10 @@ afterEach(async () => {
   }
 });
 const reason: Obligation = { id: 'r', by: 'approve', kind: 'reason', why: '' };
-const ticket: Obligation = { id: 't', by: 'approve', kind: 'ticket', why: '', pattern: 'CHG-[0-9]+' };
+const ticket = { id: 't', by: 'approve', kind: 'ticket', why: '', pattern: 'CHG-[0-9]+' } satisfies Obligation;
 const dry: Obligation = { id: 'd', by: 'approve', kind: 'dry_run', why: '', argument: 'dry' };
 const sure: Obligation = { id: 'c', by: 'approve', kind: 'confirm', why: '' };
-const meta = (fields: object): { params: { _meta: object } } => ({ params: { _meta: fields } }) as never;
+const meta = (fields: JsonObject): { params: { _meta: JsonObject } } => ({ params: { _meta: fields } });
 const yes = { verdict: 'approve', rationale: 'ok', narrowing: null, channel: 'api' } as const;
 
 describe('reason', () => {
@@ -43,14 +44,14 @@ describe('reason', () => {
 });
 
 describe('ticket', () => {
-  const judged = async (rig: Rig, text: string | null, duty = ticket): Promise<string> => rig.judge(callOf({ duties: [duty], ...(text === null ? {} : meta({ 'sallyport/ticket': text })) }));
+  const judged = async (rig: Rig, text: string | null, duty: Obligation = ticket): Promise<string> => rig.judge(callOf({ duties: [duty], ...(text === null ? {} : meta({ 'sallyport/ticket': text })) }));
   it('is asked for, in the form of the rule and of the configuration', async () => {
     const rig = await rigOf({ ticket: { pattern: '.{6}' } });
     expect(await judged(rig, null)).toBe('approve.ticket_required');
     expect(await judged(rig, 'CHG-12')).toBe('go null t');
     for (const text of ['CHG-1', 'XCHG-1', 'CHG-1x', 'chg-12']) expect(await judged(rig, text), text).toBe('approve.ticket_refused');
-    expect(await judged(rig, '123456', { ...ticket, pattern: null } as Obligation)).toBe('go null t');
-    expect(await judged(rig, 'CHG-12', { ...ticket, pattern: '(' } as Obligation)).toBe('approve.unavailable');
+    expect(await judged(rig, '123456', { ...ticket, pattern: null })).toBe('go null t');
+    expect(await judged(rig, 'CHG-12', { ...ticket, pattern: '(' })).toBe('approve.unavailable');
   });
   it('is shown to whoever keeps them; no answer is a no', async () => {
     const rig = await rigOf({}, { checkTicket: (text) => (text === 'CHG-9' ? Promise.reject(new Error('down')) : Promise.resolve(text === 'CHG-1' ? 'ok' : text === 'CHG-2' ? 'unknown' : 'unavailable')) });

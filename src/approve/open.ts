@@ -43,9 +43,10 @@ export function openApprovals(config: ApproveConfig, deps: ApprovalsDeps): Appro
   };
   const watch = createWatch(desk);
   const confirmations = openConfirmations(desk);
+  const alone = inOneGo();
   const found = async (kept: Kept | null): Promise<ApprovalRequest | null> => (kept === null ? null : (await settle(desk, kept)).request);
   return {
-    request: (asked) => request(desk, asked, watch.add),
+    request: (asked) => alone(asked.binding, () => request(desk, asked, watch.add)),
     find: async (binding) => found(await desk.records.latest(binding)),
     get: async (id) => found(await desk.records.byId(id)),
     list: (filter) => select(desk, filter ?? {}),
@@ -55,6 +56,16 @@ export function openApprovals(config: ApproveConfig, deps: ApprovalsDeps): Appro
     takeConfirmation: confirmations.take,
     onEvent: desk.news.onEvent,
     close: watch.close,
+  };
+}
+
+/** Calls that ask the same at the same time share one answer, so that a burst takes one place and leaves one record. */
+function inOneGo(): (binding: string, work: () => Promise<Requested>) => Promise<Requested> {
+  const running = new Map<string, Promise<Requested>>();
+  return (binding, work) => {
+    let run = running.get(binding);
+    if (run === undefined) running.set(binding, (run = work().finally(() => running.delete(binding))));
+    return run;
   };
 }
 
@@ -71,17 +82,27 @@ async function request(desk: Desk, asked: Asked, watch: (request: ApprovalReques
     const made = await draft(desk, asked);
     const slot = await desk.slots.take(asked.payer, made.expiresAt);
     if (slot === null) return { state: 'too_many' };
-    // Recorded before anybody can say yes to it: no record, no act.
-    await desk.note('approval.requested', noteOf(made, { reason: made.reason, ticket: made.ticket, expires_at: made.expiresAt, terms: made.terms.map((terms) => ({ groups: terms.groups, quorum: terms.quorum })) }));
-    const kept = await desk.records.add(made, slot, before);
-    if (kept !== null) {
-      watch(made);
-      desk.news.requested(made, asked.payer, desk.now());
-      return { state: 'pending', request: made, isNew: true };
-    }
-    await desk.slots.free(slot);
+    const kept = await record(desk, made, slot, before);
+    if (kept === null) continue;
+    watch(made);
+    desk.news.requested(made, asked.payer, desk.now());
+    return { state: 'pending', request: made, isNew: true };
   }
   throw busy();
+}
+
+/** null: another process made the same request first. */
+async function record(desk: Desk, made: ApprovalRequest, slot: string, before: Kept | null): Promise<Kept | null> {
+  let kept: Kept | null = null;
+  try {
+    // Recorded before anybody can say yes to it: no record, no act.
+    await desk.note('approval.requested', noteOf(made, { reason: made.reason, ticket: made.ticket, expires_at: made.expiresAt, terms: made.terms.map((terms) => ({ groups: terms.groups, quorum: terms.quorum })) }));
+    kept = await desk.records.add(made, slot, before);
+    if (kept === null) await desk.note('approval.refused', noteOf(made, { fault: 'duplicate' }));
+  } finally {
+    if (kept === null) await desk.slots.free(slot);
+  }
+  return kept;
 }
 
 async function draft(desk: Desk, asked: Asked): Promise<ApprovalRequest> {
