@@ -13,7 +13,7 @@ export const DATA_DIR = '.sallyport';
 export function addServe(program: Command): void {
   program
     .command('serve')
-    .description('Run the gateway from one configuration file. Ctrl-C drains; an invalid file ends with exit code 2')
+    .description('Run the gateway from one configuration file. Ctrl-C drains; SIGHUP reads authorize.policy again; an invalid file ends with exit code 2')
     .requiredOption('--config <file>', 'the configuration file')
     .option('--port <number>', 'listen on this port instead of receive.port', portNumber)
     .option('--data <folder>', 'state and audit', DATA_DIR)
@@ -23,7 +23,7 @@ export function addServe(program: Command): void {
     .action(async (options: { config: string; port?: number; data: string; calls?: boolean; logLevel: string }) => {
       const config = loadOrExit(options.config, options.port);
       const gateway = await startGateway(config, options.config, options.data, options.logLevel, options.calls === true);
-      const told = signalled();
+      const told = signalled(gateway.reloadPolicy);
       const { url, admin } = await gateway.listen();
       if (admin !== null) console.error(`people decide at ${admin.url} (sallyport approvals --help)`);
       console.error(`sallyport listens on ${url}`);
@@ -52,10 +52,11 @@ export async function startGateway(config: Config, file: string, data: string, l
   }
 }
 
-/** Resolves at Ctrl-C or SIGTERM. Called before anything listens, so that no signal ends the process without a drain. */
-export function signalled(): Promise<void> {
+/** Resolves at Ctrl-C or SIGTERM; at SIGHUP too, unless that means `reload`. Called before anything listens, so that no signal ends the process without a drain. */
+export function signalled(reload: (() => void) | null = null): Promise<void> {
   return new Promise((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => done());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done());
+    process.on('SIGHUP', reload ?? done);
   });
 }
 

@@ -15,7 +15,8 @@ const keyGlobs = (config: Config): Globs =>
   config.authenticate.api_keys.flatMap((key, at) =>
     (['allowed_tools', 'denied_tools', 'confirm_tools'] as const).flatMap((field) => (key[field] ?? []).map((glob, i) => [['authenticate', 'api_keys', at, field, i], glob] as const)),
   );
-const ruleGlobs = (config: Config): Globs => config.authorize.rules.flatMap((rule, at) => (rule.tools ?? []).map((glob, i) => [['authorize', 'rules', at, 'tools', i], glob] as const));
+/** Beside `server` a tool may be written without it. */
+const ruleGlobs = (config: Config): Globs => config.authorize.rules.flatMap((rule, at) => (rule.tools ?? []).flatMap((glob, i) => (rule.server !== undefined && !glob.includes('__') ? [] : [[['authorize', 'rules', at, 'tools', i], glob] as const])));
 const recordGlobs = (path: Path, record: object): Globs => Object.keys(record).map((glob) => [[...path, glob], glob]);
 
 /**
@@ -45,14 +46,18 @@ function stranger(path: Path, glob: string, servers: readonly string[]): Draft {
 }
 const listed = (names: readonly string[]): string => (names.length > 8 ? `${names.slice(0, 8).join(', ')}, …` : names.join(', '));
 
+function namedServers({ server, servers = [] }: Config['authorize']['rules'][number]): readonly (readonly [path: Path, glob: string])[] {
+  if (typeof server === 'string') return [[['server'], server]];
+  return server === undefined ? servers.map((glob, i) => [['servers', i], glob]) : server.map((glob, i) => [['server', i], glob]);
+}
 /** A rule for servers that do not exist; in a deny it is a hole. */
 function strangeServers(config: Config): Draft[] {
   const servers = Object.keys(config.dispatch.servers);
   if (servers.length === 0) return [];
   return config.authorize.rules.flatMap((rule, at) =>
-    (rule.servers ?? []).flatMap((glob, i) => {
+    namedServers(rule).flatMap(([key, glob]) => {
       if (servers.some(compileGlob(glob))) return [];
-      const path = ['authorize', 'rules', at, 'servers', i];
+      const path = ['authorize', 'rules', at, ...key];
       return [{ path, wrong: `matches no server; the servers are ${listed(servers)}`, mend: yamlLine(path, nearest(glob, servers) ?? servers[0]) }];
     }),
   );
@@ -144,3 +149,6 @@ export const CROSS: readonly Check[] = [
   { needs: ['authenticate'], find: weakKeys },
   { needs: ['dispatch'], find: refsAsText },
 ];
+
+/** What is wrong between the rules of a sound configuration and its servers; for rules that came from elsewhere than the file itself. */
+export const authorizeDrafts = (config: Config): readonly Draft[] => CROSS.filter((check) => check.needs.includes('authorize')).flatMap((check) => check.find(config, () => null));

@@ -2,7 +2,9 @@ import { configSchema } from './schema.ts';
 import { jsonSchemaOf } from './json-schema.ts';
 import { referenceOf } from './reference.ts';
 
-export { type ConfigFault, formatFault } from './fault.ts';
+export { authorizeDrafts } from './cross.ts';
+export { type Document, readDocument } from './document.ts';
+export { type ConfigFault, type Draft, formatFault } from './fault.ts';
 export { importConfig } from './import.ts';
 export { type Loaded, loadConfig, parseConfig, readText } from './load.ts';
 export type { Config } from './schema.ts';

@@ -26,7 +26,7 @@ export interface ReceiveDeps {
   readonly refuse: (early: EarlyRefusal) => Promise<void>;
   /** Names of servers we have may stand in a record; what a stranger wrote into the path may not. */
   readonly serverExists: (name: string) => boolean;
-  readonly health: () => { readonly ready: boolean; readonly causes: readonly string[]; readonly servers: Record<string, unknown> };
+  readonly health: () => { readonly ready: boolean; readonly causes: readonly string[]; readonly notes?: readonly string[]; readonly servers: Record<string, unknown> };
   /** Asked every second about each open stream. */
   readonly stillValid: (principal: Principal) => boolean;
   readonly clock: Clock;
