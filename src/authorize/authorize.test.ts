@@ -6,8 +6,14 @@ import type { Resolved } from '../call/call.ts';
 import type { Principal } from '../call/principal.ts';
 import { REFUSALS } from '../call/refusals.ts';
 import { RISKS, type Risk, type Target, type Tool } from '../call/target.ts';
-import { authorizeConfig } from './config.ts';
-import { createAuthorize } from './index.ts';
+import { authorizeConfig, type AuthorizeConfig } from './config.ts';
+import { type Authorize, createAuthorize as createWith, type Judged, type Place } from './index.ts';
+
+const START = Date.parse('2026-11-20T12:00:00Z'); // a Friday
+/** A room whose clock stands still unless the test turns its hands. */
+const createAuthorize = (config: AuthorizeConfig, places: Readonly<Record<string, Place>> = {}, clock: { at: number } = { at: START }): Authorize =>
+  createWith(config, { clock: { now: () => clock.at, monotonic: () => clock.at }, placeOf: (server) => places[server] ?? { environment: null, region: null, tenant: null } });
+const judged = (text: string): Judged => ({ value: JSON.parse(text), text });
 
 interface Case {
   readonly name: string;
@@ -15,6 +21,13 @@ interface Case {
   readonly caller?: string;
   readonly team?: string;
   readonly environment?: string;
+  readonly user?: string;
+  readonly groups?: readonly string[];
+  readonly roles?: readonly string[];
+  readonly tenant?: string;
+  readonly agent?: string;
+  readonly client?: string;
+  readonly workspace?: string;
   readonly scopes?: readonly string[];
   readonly allowedTools?: readonly string[];
   readonly deniedTools?: readonly string[];
@@ -28,45 +41,68 @@ interface Case {
   readonly deny?: string;
   readonly rules?: readonly string[];
   readonly want?: readonly string[];
+  /** Duties by kind, in order. */
+  readonly duties?: readonly string[];
+  /** What rules on trial would say. */
+  readonly shadows?: readonly string[];
+  /** Arguments as JSON text; without it the list asks. */
+  readonly args?: string;
+  /** For prompts and resources. */
+  readonly target?: string;
+  readonly at?: string;
+  readonly note?: string;
 }
 interface Suite {
   readonly suite: string;
   readonly policy: unknown;
+  readonly places?: Readonly<Record<string, Place>>;
   readonly cases: readonly Case[];
 }
 
 const principalOf = (c: Partial<Case>): Principal => ({
-  id: c.id ?? 'key:1', kind: 'api_key', caller: c.caller ?? 'ops', team: c.team ?? null, user: null, workspace: null, environment: c.environment ?? null, agent: null, client: null,
-  scopes: c.scopes ?? [], tenant: null, groups: [], roles: [], allowedTools: c.allowedTools ?? null, deniedTools: c.deniedTools ?? [], confirmTools: c.confirmTools ?? [], tokenAudience: null, expiresAt: null,
+  id: c.id ?? 'key:1', kind: 'api_key', caller: c.caller ?? 'ops', team: c.team ?? null, user: c.user ?? null, workspace: c.workspace ?? null, environment: c.environment ?? null, agent: c.agent ?? null, client: c.client ?? null,
+  scopes: c.scopes ?? [], tenant: c.tenant ?? null, groups: c.groups ?? [], roles: c.roles ?? [], allowedTools: c.allowedTools ?? null, deniedTools: c.deniedTools ?? [], confirmTools: c.confirmTools ?? [], tokenAudience: null, expiresAt: null,
 });
 function targetOf(c: Partial<Case>): Target {
   const server = c.server === null ? null : 'github';
   const method = c.method ?? 'tools/call';
   const risk = c.class ?? 'read';
-  if (method !== 'tools/call') return { id: `${server ?? 'gateway'}:${method}`, server, method, name: null, risk, tool: null, lane: 'own', timeoutMs: 1 };
+  if (method !== 'tools/call') return { id: `${server ?? 'gateway'}:${method}`, server, method, name: c.target ?? null, risk, tool: null, lane: 'own', timeoutMs: 1 };
   const tool: Tool = { server: 'github', name: c.tool ?? 'tool', id: `github__${c.tool ?? 'tool'}`, risk, digest: '', definition: '{}', inputSchema: {} };
   return { id: tool.id, server, method, name: tool.name, risk, tool, lane: 'own', timeoutMs: 1 };
 }
 const suites = parse(readFileSync(new URL('./cases.yaml', import.meta.url), 'utf8')) as readonly Suite[];
 
 describe.each(suites.map((s) => [s.suite, s] as const))('%s', (_, suite) => {
-  const room = createAuthorize(authorizeConfig.parse(suite.policy));
+  const clock = { at: START };
+  const room = createAuthorize(authorizeConfig.parse(suite.policy), suite.places, clock);
   test.each(suite.cases.map((c) => [c.name, c] as const))('%s', (__, c) => {
+    clock.at = c.at === undefined ? START : Date.parse(c.at);
     const [principal, target] = [principalOf(c), targetOf(c)];
-    const decision = room.decide(principal, target);
+    const args = c.args === undefined ? undefined : judged(c.args);
+    const decision = room.decide(principal, target, args);
     expect(decision.policyVersion).toBe(room.version);
     if (decision.effect === 'allow') {
       expect({ effect: 'allow', ruleIds: decision.ruleIds }).toEqual({ effect: 'allow', ruleIds: c.allow });
       if (c.ask !== undefined) expect(decision.obligations.some((o) => o.by === 'approve' && o.kind === 'approval')).toBe(c.ask);
+      if (c.duties !== undefined) expect(decision.obligations.map((o) => o.id)).toEqual(c.duties);
     } else {
-      expect(decision.reason).toBe(c.deny);
-      if (c.rules !== undefined) expect(decision.ruleIds).toEqual(c.rules);
+      expect({ reason: decision.reason, rules: decision.ruleIds }).toEqual({ reason: c.deny, rules: c.rules ?? decision.ruleIds });
       if (c.want !== undefined) expect(decision.wantScopes).toEqual(c.want);
     }
-    // The list asks the same question as the call, and asking twice gives the same answer.
-    expect(room.decide(principal, target)).toEqual(decision);
-    const verdict = room.stage.run({ principal, target } as unknown as Resolved);
+    if (c.shadows !== undefined) expect((decision.shadows ?? []).map((s) => `${s.would} ${s.ruleId}`)).toEqual(c.shadows);
+    // Asking twice gives the same answer, and the explanation is of the same decision.
+    expect(room.decide(principal, target, args)).toEqual(decision);
+    const explained = room.explain(principal, target, args);
+    expect(explained.decision).toEqual(decision);
+    const matching = explained.rules.filter((rule) => rule.matches && !rule.shadow).map((rule) => rule.id);
+    for (const id of decision.ruleIds) if (id.startsWith('rule:') && c.deny !== 'authorize.error') expect(matching).toContain(id);
+    // The list asks the same question as the call, where nothing hangs on arguments.
+    const call = { principal, target, message: { params: args === undefined ? {} : { arguments: args.value }, argumentsText: c.args ?? '{}' } };
+    if (c.args === undefined && suite.suite.includes('argument')) return;
+    const verdict = room.stage.run(call as unknown as Resolved);
     expect('go' in verdict ? verdict.go.decision : 'stop' in verdict ? verdict.stop.decision : null).toEqual(decision);
+    if (c.note !== undefined) expect(verdict).toMatchObject({ stop: { note: expect.stringContaining(c.note) } });
   });
 });
 
@@ -79,7 +115,7 @@ describe('denied cannot be told from unknown', () => {
   });
   test('no refusal adds a word of its own', () => {
     const room = createAuthorize(authorizeConfig.parse({}));
-    const verdict = room.stage.run({ principal: principalOf({}), target: targetOf({ class: 'admin' }) } as unknown as Resolved);
+    const verdict = room.stage.run({ principal: principalOf({}), target: targetOf({ class: 'admin' }), message: { params: {}, argumentsText: '{}' } } as unknown as Resolved);
     expect(verdict).toHaveProperty('stop');
     expect((verdict as { stop: object }).stop).not.toHaveProperty('tell');
   });

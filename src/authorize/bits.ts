@@ -11,9 +11,10 @@ export function bitsOf(size: number, among: Iterable<number>, test: (i: number) 
 }
 
 export const has = (bits: Bits, i: number): boolean => ((bits[i >>> 5] ?? 0) & (1 << (i & 31))) !== 0;
+export const isEmpty = (bits: Bits): boolean => bits.every((word) => word === 0);
 
 /** The first `most` numbers that are in both sets; an empty array, always the same one, when there are none. */
-export function inBoth(a: Bits, b: Bits, most: number): readonly number[] {
+export function inBoth(a: Bits, b: Bits, most = Infinity): readonly number[] {
   let found: number[] | null = null;
   for (let w = 0; w < a.length; w++) {
     for (let rest = (a[w] ?? 0) & (b[w] ?? 0); rest !== 0; rest &= rest - 1) {
@@ -25,9 +26,3 @@ export function inBoth(a: Bits, b: Bits, most: number): readonly number[] {
   return found ?? NONE;
 }
 const NONE: readonly number[] = [];
-
-/** True when some number is in all three sets. */
-export function anyInAll(a: Bits, b: Bits, c: Bits): boolean {
-  for (let w = 0; w < a.length; w++) if (((a[w] ?? 0) & (b[w] ?? 0) & (c[w] ?? 0)) !== 0) return true;
-  return false;
-}

@@ -2,14 +2,14 @@ import type { Principal } from '../call/principal.ts';
 import type { Target } from '../call/target.ts';
 import { compileGlobs } from '../lib/glob.ts';
 import { type Bits, bitsOf, has } from './bits.ts';
-import type { Rule } from './rules.ts';
+import { type Lack, matchesCaller, type Rule } from './rules.ts';
 
 /** What the policy makes of a caller, whatever the target: worked out once per principal. */
 export interface Caller {
-  /** Rules whose demands on the caller are met. */
-  readonly rules: Bits;
+  /** Rules whose demands on the caller are met, for targets whose server leaves so much of the place to the caller. */
+  readonly rules: (lack: Lack) => Bits;
   /** Those, and the ones that only lack a scope. */
-  readonly rulesButScopes: Bits;
+  readonly rulesButScopes: (lack: Lack) => Bits;
   readonly holds: (scopes: readonly string[]) => boolean;
   /** Which of the credential's own lists refuses the target; null: none. */
   readonly refusedBy: (target: Target) => 'credential:denied_tools' | 'credential:allowed_tools' | null;
@@ -19,17 +19,15 @@ export interface Caller {
 export function describeCaller(principal: Principal, rules: readonly Rule[]): Caller {
   const scopes = new Set(principal.scopes.values()); // throws where a Set would take what is missing for an empty list
   const holds = (wanted: readonly string[]): boolean => wanted.some((scope) => scopes.has(scope)); // literal: no scope is a wildcard
-  const rulesButScopes = bitsOf(rules.length, rules.keys(), (i) => rules[i]?.matchesCaller(principal) === true);
-  const rulesWhole = bitsOf(rules.length, rules.keys(), (i) => {
-    const wanted = rules[i]?.scopes ?? null;
-    return has(rulesButScopes, i) && (wanted === null || holds(wanted));
-  });
+  const halves: ({ readonly whole: Bits; readonly butScopes: Bits } | undefined)[] = [];
+  const half = (lack: Lack): { readonly whole: Bits; readonly butScopes: Bits } => (halves[lack] ??= halfOf(principal, rules, lack, holds));
+  half(3); // the usual one; throws where the principal is none
   const denied = listTest(principal.deniedTools);
   const allowed = principal.allowedTools === null ? () => true : listTest(principal.allowedTools);
   const confirmed = listTest(principal.confirmTools);
   return {
-    rules: rulesWhole,
-    rulesButScopes,
+    rules: (lack) => half(lack).whole,
+    rulesButScopes: (lack) => half(lack).butScopes,
     holds,
     refusedBy: (target) => {
       const name = listName(target);
@@ -41,6 +39,18 @@ export function describeCaller(principal: Principal, rules: readonly Rule[]): Ca
       return name !== null && confirmed(name);
     },
   };
+}
+
+function halfOf(principal: Principal, rules: readonly Rule[], lack: Lack, holds: Caller['holds']): { readonly whole: Bits; readonly butScopes: Bits } {
+  const butScopes = bitsOf(rules.length, rules.keys(), (i) => {
+    const rule = rules[i];
+    return rule !== undefined && matchesCaller(rule, principal, lack);
+  });
+  const whole = bitsOf(rules.length, rules.keys(), (i) => {
+    const wanted = rules[i]?.scopes ?? null;
+    return has(butScopes, i) && (wanted === null || holds(wanted));
+  });
+  return { whole, butScopes };
 }
 
 /**

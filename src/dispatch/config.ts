@@ -54,6 +54,8 @@ const server = z.strictObject({
     .describe('What a client declares that the server gets to see and may ask for: `elicitation` (default), `sampling`, `roots`; the rest is taken out.'),
   environment: z.string().min(1).max(64).optional()
     .describe('Environment the server belongs to, for example `production`; servers of different environments may not share a secret. None by default.'),
+  region: z.string().min(1).max(64).optional().describe('Region the server stands in, for example `eu`; rules may ask for it with `regions`. None by default.'),
+  tenant: z.string().min(1).max(64).optional().describe('Tenant (organisation) whose data the server holds; rules may ask for it with `tenants`. None by default.'),
   allow_private: z.boolean().default(false).describe('Lets the URL lead to private addresses (RFC 1918, ULA); off by default.'),
   allow_loopback: z.boolean().default(false).describe('Lets the URL lead to this machine; off by default.'),
 }).superRefine((value, ctx) => {

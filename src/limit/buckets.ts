@@ -1,7 +1,8 @@
 import { compileGlob } from '../lib/glob.ts';
+import type { Obligation } from '../call/decision.ts';
 import type { Risk, Target } from '../call/target.ts';
 import type { LimitConfig } from './config.ts';
-import { parseRate, type Rate } from './rate.ts';
+import { parseRate, type Rate } from '../lib/rate.ts';
 import { createWindow, type Window } from './window.ts';
 
 /** The counters of one caller. */
@@ -15,7 +16,18 @@ export interface Store {
   readonly of: (caller: string, name: string, now: number) => Buckets | null;
   /** The counter of one target among them; null when no more can be kept. */
   readonly target: (buckets: Buckets, target: Target, now: number) => Window | null;
+  /** The counters of the rates that policy set for this call; null when no more can be kept. */
+  readonly duties: (buckets: Buckets, duties: readonly Obligation[], now: number) => readonly Duty[] | null;
 }
+
+/** A rate that a rule of the policy set. */
+export interface Duty {
+  readonly id: string;
+  readonly window: Window;
+}
+const NO_DUTIES: readonly Duty[] = [];
+/** Whose counters belong to rules, not to a caller; no caller has an empty name. */
+const EVERYBODY = '';
 
 /** A sweep walks every counter, so it runs at most this often. */
 const SWEEP_MS = 1_000;
@@ -37,24 +49,39 @@ export function createStore(config: LimitConfig): Store {
     kept = sweep(callers, now);
     return kept < config.max_buckets;
   };
+  const of: Store['of'] = (caller, name, now) => {
+    const found = callers.get(caller);
+    if (found !== undefined) return found;
+    if (!hasRoom(now)) return null;
+    const made: Buckets = { overall: createWindow(callerRate(name)), targets: new Map() };
+    callers.set(caller, made);
+    kept++;
+    return made;
+  };
+  const counter = (buckets: Buckets, key: string, rate: () => Rate, now: number): Window | null => {
+    const found = buckets.targets.get(key);
+    if (found !== undefined) return found;
+    if (!hasRoom(now)) return null;
+    const made = createWindow(rate());
+    buckets.targets.set(key, made);
+    kept++;
+    return made;
+  };
   return {
-    of: (caller, name, now) => {
-      const found = callers.get(caller);
-      if (found !== undefined) return found;
-      if (!hasRoom(now)) return null;
-      const made: Buckets = { overall: createWindow(callerRate(name)), targets: new Map() };
-      callers.set(caller, made);
-      kept++;
-      return made;
-    },
-    target: (buckets, target, now) => {
-      const found = buckets.targets.get(target.id);
-      if (found !== undefined) return found;
-      if (!hasRoom(now)) return null;
-      const made = createWindow(targetRate(target));
-      buckets.targets.set(target.id, made);
-      kept++;
-      return made;
+    of,
+    target: (buckets, target, now) => counter(buckets, target.id, () => targetRate(target), now),
+    duties: (buckets, obligations, now) => {
+      if (obligations.length === 0) return NO_DUTIES;
+      const found: Duty[] = [];
+      for (const duty of obligations) {
+        if (duty.by !== 'limit') continue;
+        const whose = duty.per === 'caller' ? buckets : of(EVERYBODY, EVERYBODY, now);
+        // With the rate in the key: after a change of policy a looser counter must not stand for a stricter one. No target's id begins with `rate:`.
+        const window = whose === null ? null : counter(whose, `${duty.id} ${duty.count} ${duty.windowMs}`, () => duty, now);
+        if (window === null) return null;
+        found.push({ id: duty.id, window });
+      }
+      return found;
     },
   };
 }

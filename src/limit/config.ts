@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RATE_PATTERN } from './rate.ts';
+import { RATE_PATTERN } from '../lib/rate.ts';
 
 const rate = z.string().regex(RATE_PATTERN, 'write it as "30/minute", "10/second burst 20" (second, minute, hour or day)');
 const many = z.number().int().min(1).max(1_000_000);

@@ -28,26 +28,31 @@ function judge(call: Validated, now: number, store: Store, places: Places): Judg
   const buckets = store.of(caller, principal.caller, now);
   if (buckets === null) return FULL;
   // Responses, notifications and the end of a session belong to something that was counted; alone they weigh on the caller only.
-  if (message.kind !== 'request' && message.kind !== 'stream') return judgeSmall(buckets, now);
+  if (message.kind !== 'request' && message.kind !== 'stream') return judgeSmall(call, buckets, now);
   const bucket = store.target(buckets, target, now);
   if (bucket === null) return FULL;
   const waitMs = Math.max(buckets.overall.waitMs(now), bucket.waitMs(now));
   if (waitMs > 0) return tooOften(waitMs);
   const isStream = message.kind === 'stream' || target.method === '$stream' || target.method === 'subscriptions/listen';
+  const duties = store.duties(buckets, call.decision.obligations, now);
+  if (duties === null) return FULL;
+  for (const { id, window } of duties) if (window.waitMs(now) > 0) return tooOften(Math.max(...duties.map((duty) => duty.window.waitMs(now))), id);
   const permit = isStream ? places.stream(caller) : places.call(target.server);
   if (permit === null) return { stop: { code: 'limit.concurrency', retryAfterMs: PLACE_WAIT_MS, note: isStream ? 'open streams' : `calls on ${target.server ?? 'the gateway'}` } };
   take(buckets.overall, bucket, now);
-  return { go: { permit } };
+  if (duties.length === 0) return { go: { permit } };
+  for (const { window } of duties) window.take(now);
+  return { go: { permit }, met: duties.map(({ id }) => id) };
 }
 
 const NO_PLACE: Permit = { release: () => undefined };
 
-/** Takes no place among the calls: a cancellation must get through to a server that is full. */
-function judgeSmall(buckets: Buckets, now: number): Judged {
+/** What belongs to a call that was counted is not counted again by a rule's rate. Takes no place among the calls: a cancellation must get through to a server that is full. */
+function judgeSmall({ decision }: Validated, buckets: Buckets, now: number): Judged {
   const waitMs = buckets.overall.waitMs(now);
   if (waitMs > 0) return tooOften(waitMs);
   buckets.overall.take(now);
-  return { go: { permit: NO_PLACE } };
+  return { go: { permit: NO_PLACE }, met: decision.obligations.filter((duty) => duty.by === 'limit').map((duty) => duty.id) };
 }
 
 function take(overall: Window, bucket: Window, now: number): void {
@@ -56,7 +61,7 @@ function take(overall: Window, bucket: Window, now: number): void {
 }
 
 /** Rounded up: who waits exactly so long must not be refused for the fraction of a millisecond. */
-const tooOften = (waitMs: number): Judged => ({ stop: { code: 'limit.rate', retryAfterMs: Math.ceil(waitMs) } });
+const tooOften = (waitMs: number, note?: string): Judged => ({ stop: { code: 'limit.rate', retryAfterMs: Math.ceil(waitMs), ...(note !== undefined && { note }) } });
 
 /**
  * Whom the counters belong to. A service account's keys share them, or every further key would double its limit; a token's subject

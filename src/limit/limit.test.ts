@@ -1,11 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Validated } from '../call/call.ts';
+import type { Obligation } from '../call/decision.ts';
 import type { Risk } from '../call/target.ts';
 import type { Clock } from '../lib/clock.ts';
 import { limitConfig } from './config.ts';
 import { createLimit } from './index.ts';
-import { parseRate } from './rate.ts';
+import { parseRate } from '../lib/rate.ts';
 import { createWindow } from './window.ts';
 
 interface Asked {
@@ -17,11 +18,12 @@ interface Asked {
   risk?: Risk;
   method?: string;
   message?: 'request' | 'notification' | 'response' | 'stream' | 'end';
+  duties?: readonly Obligation[];
 }
-const callOf = ({ caller = 'ann', kind = 'api_key', id = `key:${caller}`, tool = 'a', server = 's', risk = 'read', method = 'tools/call', message = 'request' }: Asked): Validated =>
-  ({ principal: { id, kind, caller }, target: { id: `${server}__${tool}`, server, method, name: tool, risk }, message: { kind: message } }) as unknown as Validated;
+const callOf = ({ caller = 'ann', kind = 'api_key', id = `key:${caller}`, tool = 'a', server = 's', risk = 'read', method = 'tools/call', message = 'request', duties = [] }: Asked): Validated =>
+  ({ principal: { id, kind, caller }, target: { id: `${server}__${tool}`, server, method, name: tool, risk }, message: { kind: message }, decision: { effect: 'allow', obligations: duties } }) as unknown as Validated;
 
-function gate(config: unknown): { at: (ms: number) => void; ask: (asked?: Asked) => { stop?: string; wait?: number; release: () => void } } {
+function gate(config: unknown): { at: (ms: number) => void; ask: (asked?: Asked) => { stop?: string; wait?: number; note?: string; met?: readonly string[]; release: () => void } } {
   let now = 0;
   const clock: Clock = { now: () => 0, monotonic: () => now };
   const { stage } = createLimit(limitConfig.parse(config), { clock });
@@ -30,8 +32,8 @@ function gate(config: unknown): { at: (ms: number) => void; ask: (asked?: Asked)
     ask: (asked = {}) => {
       const verdict = stage.run(callOf(asked));
       if (verdict instanceof Promise) throw new Error('must be synchronous');
-      if ('go' in verdict) return { release: verdict.go.permit.release };
-      return { stop: verdict.stop.code, ...(verdict.stop.retryAfterMs === undefined ? {} : { wait: verdict.stop.retryAfterMs }), release: () => undefined };
+      if ('go' in verdict) return { release: verdict.go.permit.release, ...(verdict.met && { met: verdict.met }) };
+      return { stop: verdict.stop.code, ...(verdict.stop.retryAfterMs === undefined ? {} : { wait: verdict.stop.retryAfterMs }), ...(verdict.stop.note !== undefined && { note: verdict.stop.note }), release: () => undefined };
     },
   };
 }
@@ -160,6 +162,51 @@ describe('rates', () => {
     const { ask } = gate({ concurrency: { default: 1 } });
     expect(ask({ server: '__proto__', tool: 'constructor', caller: 'toString' }).stop).toBeUndefined();
     expect(ask({ server: '__proto__', tool: 'constructor', caller: 'toString' }).stop).toBe('limit.concurrency');
+  });
+});
+
+describe('rates that policy sets', () => {
+  const duty = (more: { id?: string; count?: number; per?: 'caller' | 'rule' } = {}): Obligation => ({ id: 'rate:rule:a', why: 'rule:a', by: 'limit', kind: 'rate', count: 2, windowMs: 1_000, per: 'caller', ...more });
+
+  it('hold in every window, for each caller, and are reported as met', () => {
+    const { ask, at } = gate({});
+    const asked = { duties: [duty()] };
+    expect(ask(asked).met).toEqual(['rate:rule:a']);
+    at(600);
+    expect(ask({ ...asked, tool: 'another' }).met).toEqual(['rate:rule:a']);
+    expect(ask(asked)).toMatchObject({ stop: 'limit.rate', wait: 400, note: 'rate:rule:a' });
+    expect(ask({ ...asked, caller: 'bob' }).met).toEqual(['rate:rule:a']);
+    expect(ask({}).stop).toBeUndefined(); // a call another rule allows
+    at(1_000);
+    expect(ask(asked).met).toEqual(['rate:rule:a']);
+    expect(ask(asked)).toMatchObject({ stop: 'limit.rate', wait: 600 });
+  });
+  it('per rule: all callers together', () => {
+    const { ask } = gate({});
+    const asked = { duties: [duty({ per: 'rule' })] };
+    expect([ask(asked).stop, ask({ ...asked, caller: 'bob' }).stop, ask({ ...asked, caller: 'cid' }).stop, ask(asked).stop]).toEqual([undefined, undefined, 'limit.rate', 'limit.rate']);
+  });
+  it('of several the strictest holds, and a refused call uses up none', () => {
+    const { ask, at } = gate({});
+    const both = { duties: [duty({ count: 1 }), duty({ id: 'rate:rule:b' })] };
+    expect(ask(both).met).toEqual(['rate:rule:a', 'rate:rule:b']);
+    for (let i = 0; i < 5; i++) expect(ask(both).stop).toBe('limit.rate');
+    expect(ask({ duties: [duty({ id: 'rate:rule:b' })] }).met).toEqual(['rate:rule:b']);
+    at(1_000);
+    expect(ask(both).stop).toBeUndefined();
+  });
+  it('a rule with another rate after a change of policy counts anew', () => {
+    const { ask } = gate({});
+    for (let i = 0; i < 3; i++) ask({ duties: [duty({ count: 100 })] });
+    expect(ask({ duties: [duty({ count: 1 })] }).stop).toBeUndefined();
+    expect(ask({ duties: [duty({ count: 1 })] }).stop).toBe('limit.rate');
+  });
+  it('a full table refuses them, and what is no request is not counted', () => {
+    const { ask } = gate({ max_buckets: 2 });
+    expect(ask({}).stop).toBeUndefined();
+    expect(ask({ duties: [duty()] })).toMatchObject({ stop: 'limit.rate' });
+    const other = gate({});
+    for (let i = 0; i < 5; i++) expect(other.ask({ message: 'notification', duties: [duty()] }).met).toEqual(['rate:rule:a']);
   });
 });
 

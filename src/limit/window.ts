@@ -1,4 +1,4 @@
-import type { Rate } from './rate.ts';
+import type { Rate } from '../lib/rate.ts';
 
 /** Remembers what was admitted, so that no window of the rate's length ever holds more than its count. */
 export interface Window {
