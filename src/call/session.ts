@@ -24,6 +24,8 @@ export interface Session {
   logLevel: LogLevel | null;
   /** The server's own session id, never shown to the client. Set by the mirror lane after `initialize`. */
   upstreamId: string | null;
+  /** The revision the server speaks in this session, where it is mirrored; null: the client's. */
+  upstreamVersion: string | null;
   /** The server answers with event streams; what the gateway answers in its place does too, so that a client sees one manner. */
   streamed: boolean;
   /** Ids of server-to-client requests that wait for the client's response; any other response is dropped. */

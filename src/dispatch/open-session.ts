@@ -14,7 +14,7 @@ const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
 export function openSession(call: Received & { readonly principal: Principal; readonly session: Session | null }, version: string, upstreamId: string | null, now: number): Session {
   const prepared = call.session ?? {
     id: randomToken(), kind: 'session' as const, principalId: call.principal.id, server: call.server, version,
-    declared: {}, logLevel: null, upstreamId: null, streamed: false, asked: new Set<string | number>(), resumable: new Map(), streams: new Set<(event: Buffer) => void>(), lastSeenAt: now,
+    declared: {}, logLevel: null, upstreamId: null, upstreamVersion: null, streamed: false, asked: new Set<string | number>(), resumable: new Map(), streams: new Set<(event: Buffer) => void>(), lastSeenAt: now,
   };
   const session: Session = prepared;
   session.version = version;

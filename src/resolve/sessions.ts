@@ -61,7 +61,7 @@ export function createSessions(limits: SessionLimits, clock: Clock): Sessions {
 
   return {
     open: (principal, server, version, kind = 'session') => ({
-      id: randomToken(32), kind, principalId: principal.id, server, version, declared: {}, logLevel: null, upstreamId: null, streamed: false,
+      id: randomToken(32), kind, principalId: principal.id, server, version, declared: {}, logLevel: null, upstreamId: null, upstreamVersion: null, streamed: false,
       asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: clock.now(),
     }),
     keep: (session) => {

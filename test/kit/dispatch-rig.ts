@@ -130,7 +130,7 @@ export const tool = (server: string, name: string, definition: object = {}): Too
 };
 
 export const session = (upstreamId: string | null, more: Partial<Session> = {}): Session => ({
-  id: randomToken(), kind: 'session', principalId: 'key:alice', server: 's', version: '2025-11-25', declared: {}, logLevel: null, upstreamId, streamed: false, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0, ...more,
+  id: randomToken(), kind: 'session', principalId: 'key:alice', server: 's', version: '2025-11-25', declared: {}, logLevel: null, upstreamId, upstreamVersion: null, streamed: false, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0, ...more,
 });
 
 export interface MadeCall {

@@ -20,7 +20,7 @@ export const principal: Principal = {
   scopes: [], tenant: null, groups: [], roles: [], allowedTools: null, deniedTools: [], confirmTools: [], tokenAudience: null, expiresAt: null,
 };
 export const session = (id = 'session-1'): Session => ({
-  id, principalId: principal.id, server: null, version: '2025-11-25', kind: 'session', declared: {}, logLevel: null, upstreamId: null, streamed: false, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0,
+  id, principalId: principal.id, server: null, version: '2025-11-25', kind: 'session', declared: {}, logLevel: null, upstreamId: null, upstreamVersion: null, streamed: false, asked: new Set(), resumable: new Map(), streams: new Set(), lastSeenAt: 0,
 });
 /** What the stages would have added to the record of the call. */
 export const know = (call: Received, facts: Partial<Known>): void => void Object.assign(call, facts);

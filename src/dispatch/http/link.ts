@@ -97,7 +97,7 @@ const POST_HEADERS = ['content-type', 'application/json', 'accept', 'application
 export function mirrorHeaders(call: Received, session: Session | null, credential: readonly string[], http: 'POST' | 'GET' | 'DELETE'): string[] {
   const headers: string[] = http === 'POST' ? [...POST_HEADERS] : http === 'GET' ? ['accept', 'text/event-stream'] : [];
   const { kind, method } = call.message;
-  if (call.era === 'modern' || method !== 'initialize') headers.push('mcp-protocol-version', call.version);
+  if (call.era === 'modern' || method !== 'initialize') headers.push('mcp-protocol-version', session?.upstreamVersion ?? call.version);
   if (call.era === 'modern') {
     if (kind === 'request' || kind === 'notification') headers.push('mcp-method', method);
     for (const [name, value] of call.mirrored) if (name === 'mcp-name' || name.startsWith('mcp-param-')) headers.push(name, value);

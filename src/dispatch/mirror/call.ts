@@ -5,7 +5,7 @@ import type { Session } from '../../call/session.ts';
 import type { SseEvent } from '../../lib/sse.ts';
 import { effectOf, isObject, parseBytes, parseObject, refusalOf, refusalOfStatus, shapeOf } from '../answer.ts';
 import { mayForwardAsk, sayAside } from './asks.ts';
-import { givenOut, unheard } from './given-out.ts';
+import { agreed, givenOut, unheard } from './given-out.ts';
 import type { MirrorRoom } from './room.ts';
 import { Exchange, mediaType, single, type Broken, type Headers, type Sink } from '../http/exchange.ts';
 import type { Link } from '../http/link.ts';
@@ -148,9 +148,10 @@ export class MirrorCall implements Sink {
   #opened(message: JsonObject): Session | null {
     const { result } = message;
     if (this.#call.era !== 'legacy' || !isObject(result)) return null;
-    const version = typeof result['protocolVersion'] === 'string' ? result['protocolVersion'] : this.#call.version;
+    const theirs = typeof result['protocolVersion'] === 'string' ? result['protocolVersion'] : this.#call.version;
     const { clock, sessions } = this.#room.deps;
-    const session = openSession(this.#call, version, this.#upstreamId, clock.now());
+    const session = openSession(this.#call, agreed(this.#call, theirs) ?? theirs, this.#upstreamId, clock.now());
+    session.upstreamVersion = theirs;
     sessions.admit(session);
     return session;
   }

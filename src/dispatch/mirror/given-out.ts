@@ -6,6 +6,7 @@ import { withData } from '../../lib/sse.ts';
 import { foldKey } from '../../lib/strict-json.ts';
 import { mayAsk } from '../capabilities.ts';
 import type { Capability } from '../config.ts';
+import { LEGACY_VERSIONS } from '../envelope.ts';
 import { PAGED } from './given-back.ts';
 import type { MirrorRoom } from './room.ts';
 import { isForeign } from './tasks.ts';
@@ -37,7 +38,7 @@ export function givenOut(call: Journaled, given: Given, allowed: readonly Capabi
   if (!isObject(result)) return given;
   if (asksTooMuch(result, allowed)) return 'it asks the client for what it may not';
   remember(call, result, room);
-  const changes = [sealed(call, result, room), unshared(call, result), ownTasks(call, result, room)].filter((change) => change !== null);
+  const changes = [sealed(call, result, room), unshared(call, result), ownTasks(call, result, room), spoken(call, result)].filter((change) => change !== null);
   return changes.length === 0 ? given : changed(given, result, changes);
 }
 
@@ -78,6 +79,18 @@ function sealed(call: Journaled, result: JsonObject, room: MirrorRoom): Change |
 function unshared(call: Journaled, result: JsonObject): Change | null {
   const isShared = call.era === 'modern' && result['cacheScope'] !== undefined && result['cacheScope'] !== 'private';
   return isShared && CACHEABLE.has(call.message.method) ? { name: 'cacheScope', value: 'private', text: () => '"private"' } : null;
+}
+
+/** A server may answer `initialize` with a later revision than its client can know; the client then hears its own, the server its (`mirrorHeaders`). */
+function spoken(call: Journaled, result: JsonObject): Change | null {
+  if (call.message.method !== 'initialize' || call.era !== 'legacy') return null;
+  const version = agreed(call, result['protocolVersion']);
+  return version === null ? null : { name: 'protocolVersion', value: version, text: () => JSON.stringify(version) };
+}
+/** The client's revision where the server's is a later one; null: the server's will do. The legacy revisions differ in what they may say, not in how. */
+export function agreed(call: Journaled, theirs: Json | undefined): string | null {
+  const asked = call.message.params['protocolVersion'];
+  return typeof asked === 'string' && typeof theirs === 'string' && LEGACY_VERSIONS.includes(asked) && asked < theirs ? asked : null;
 }
 
 /** Of all tasks that the server lists, the caller's own (2025-11-25 `tasks/list`; the gateway is one client to it). */

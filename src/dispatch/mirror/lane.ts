@@ -23,6 +23,8 @@ export function createMirror(links: ReadonlyMap<string, Link>, upstreams: Readon
   return (call) => {
     const link = links.get(call.target.server ?? '');
     if (link === undefined) throw new Error(`no HTTP server for ${call.target.id}`);
+    // The gateway itself may have asked, before the server heard of the call: that answer is for nobody else.
+    if (call.message.kind === 'response' && call.session !== null && room.questions.answered(call.session, call.message)) return go(bare(202, call.session, 'done'));
     if (call.message.kind === 'response' && !isAwaited(call)) {
       room.deps.log('dropped a response that nobody asked for', { server: link.name, correlation_id: call.id });
       return go(bare(202, call.session, 'none'));
@@ -88,7 +90,7 @@ export async function forgetUpstream(link: Link, session: Session): Promise<void
   if (upstreamId === null) return;
   session.upstreamId = null;
   const credential = await link.credential();
-  await short(link, { method: 'DELETE', headers: ['mcp-session-id', upstreamId, 'mcp-protocol-version', session.version, ...credential], body: null });
+  await short(link, { method: 'DELETE', headers: ['mcp-session-id', upstreamId, 'mcp-protocol-version', session.upstreamVersion ?? session.version, ...credential], body: null });
 }
 
 function gone(session: Session, room: Room): Done {

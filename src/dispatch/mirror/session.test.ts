@@ -35,6 +35,15 @@ describe('sessions', () => {
     expect(answer.session?.id).not.toContain('UP-SECRET');
     expect(r.sessions.get(answer.session?.id ?? '')).toBe(answer.session);
   });
+  test('a client that cannot know the server’s later revision hears its own, and the server goes on hearing its', async () => {
+    const said = '{ "protocolVersion" : "2025-06-18", "capabilities":{"x":12345678901234567890}, "serverInfo":{} }';
+    const { up, r } = await setup((seen, res) => json(res, seen.json['method'] === 'initialize' ? `{"jsonrpc":"2.0","id":0,"result":${said}}` : ok(1), 200, { 'mcp-session-id': 'up' }));
+    const answer = answerOf(await r.dispatch.stage.run(made(initialize.replace('2025-11-25', '2025-03-26'), { version: '2025-03-26' }).call));
+    expect(answer.bytes.toString()).toBe(`{"jsonrpc":"2.0","id":0,"result":${said.replace('2025-06-18', '2025-03-26')}}`);
+    expect(answer.session).toMatchObject({ version: '2025-03-26', upstreamVersion: '2025-06-18' });
+    await r.dispatch.stage.run(made(toolCall(), { session: answer.session, version: '2025-03-26' }).call);
+    expect(up.seen.at(-1)?.headers['mcp-protocol-version']).toBe('2025-06-18');
+  });
   test('a refused initialize opens none; an id with odd characters is not kept', async () => {
     const { r } = await setup((_seen, res) => json(res, { jsonrpc: '2.0', id: 0, error: { code: -32602, message: 'no' } }, 200, { 'mcp-session-id': 'x' }));
     expect(answerOf(await r.dispatch.stage.run(made(initialize).call)).session).toBeNull();
