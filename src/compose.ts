@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve as resolvePath } from 'node:path';
 import { env } from 'node:process';
 import type { Known, Outcome } from './call/call.ts';
+import type { JsonObject } from './call/json.ts';
 import type { Principal } from './call/principal.ts';
 import type { Session } from './call/session.ts';
 import type { Target, Tool } from './call/target.ts';
@@ -9,8 +10,10 @@ import { createAdmin, createAdminKeys } from './admin/index.ts';
 import { type Approve, type CheckTicket, type CompileNarrowing, createApprove } from './approve/index.ts';
 import { type EarlyRefusal, openAudit, recordAdminActs } from './audit/index.ts';
 import { createAuthenticate, createKeyStore } from './authenticate/index.ts';
+import { argumentsSchema, explainArguments } from './authorize/arguments/index.ts';
 import { createAuthorize, type Place } from './authorize/index.ts';
-import type { Config } from './config/index.ts';
+import { openPolicy } from './authorize/policy/index.ts';
+import { authorizeDrafts, type Config } from './config/index.ts';
 import { createDispatch, createStdioUpstream } from './dispatch/index.ts';
 import { createEgress, type Egress } from './egress/index.ts';
 import { createInspect } from './inspect/index.ts';
@@ -34,14 +37,16 @@ export interface GatewayOptions {
   readonly clock?: Clock;
   /** Told of every call that ended, after its record was written. */
   readonly onCall?: (known: Known, outcome: Outcome, latencyMs: number) => void;
-  readonly compileNarrowing?: CompileNarrowing;
   /** The same for what receive/ refused before there was a call. */
   readonly onRefused?: (early: EarlyRefusal) => void;
 }
 export interface Gateway {
   readonly listen: () => Promise<{ readonly url: string; readonly port: number; /** Where people decide; null: nowhere is configured. */ readonly admin: { readonly url: string; readonly port: number } | null }>;
   readonly approvals: Approve['approvals'];
-  readonly health: () => { readonly ready: boolean; readonly causes: readonly string[]; readonly servers: Record<string, unknown> };
+  /** `notes`: what an operator should know though all works. */
+  readonly health: () => { readonly ready: boolean; readonly causes: readonly string[]; readonly notes: readonly string[]; readonly servers: Record<string, unknown> };
+  /** Looks at the policy folder once more (SIGHUP); null: there is none. */
+  readonly reloadPolicy: (() => void) | null;
   /** The one hand that starts processes; the demo starts its HTTP server with it. */
   readonly spawn: SpawnServer;
   /** Finishes what runs, refuses what comes, closes everything. */
@@ -66,11 +71,15 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const authenticate = await createAuthenticate(config.authenticate, {
     keys, clock, secret, fetchJson: egress.fetchJson, audience: () => audience,
   });
-  const authorize = createAuthorize(config.authorize, { clock, placeOf: (server) => placeOf(config, server) });
+  const policy = await openPolicy({
+    config: config.authorize, folder: config.authorize.policy === undefined ? null : resolvePath(options.baseDir, config.authorize.policy),
+    store, clock, log, note: audit.note, between: (rules) => authorizeDrafts({ ...config, authorize: rules }),
+  });
+  const authorize = createAuthorize(policy.config(), { clock, placeOf: (server) => placeOf(config, server) });
   const validate = createValidate(config.validate);
   const limit = createLimit(config.limit, { clock });
   const approve = createApprove(config.approve, {
-    store, clock, log, note: audit.note, approverNow: adminKeys.byId, compileNarrowing: options.compileNarrowing ?? noNarrowing,
+    store, clock, log, note: audit.note, approverNow: adminKeys.byId, compileNarrowing, placeOf: (server) => placeOf(config, server),
     checkTicket: ticketCheck(config, egress.fetchJson),
   });
 
@@ -113,12 +122,17 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const health: Gateway['health'] = () => {
     const servers = dispatch.health();
     const causes = [audit.ready(), authenticate.ready(), admin.ready()].filter((cause) => cause !== null);
-    return { ready: causes.length === 0, causes, servers };
+    return { ready: causes.length === 0, causes, notes: policy.notes(), servers };
   };
   /** Acts of other processes (the CLI), one batch at a time. */
   let recording: Promise<void> = Promise.resolve();
   const recordActs = (): Promise<void> => (recording = recording.then(() => recordAdminActs(store, audit.note)).catch((error: unknown) => log('admin acts could not be recorded', { error: String(error) })));
   keys.onChange(() => void recordActs());
+  policy.onLive((next) => {
+    const faults = authorize.rebase(next);
+    if (faults[0] !== undefined) throw new Error(`rule ${faults[0].id ?? faults[0].at}: ${faults[0].wrong}`);
+    dispatch.toolsChanged(null); // what may be seen has changed
+  });
   const receive = createReceive(config.receive, {
     handle: (call) => handleCall(call, stages, finish),
     refuse: async (early) => {
@@ -142,10 +156,12 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       audience = audiences(config, bound.port);
       await audit.note('gateway.started', {});
       await recordActs();
+      policy.watch();
       return { ...bound, admin: adminBound };
     },
     approvals: approve.approvals,
     health,
+    reloadPolicy: config.authorize.policy === undefined ? null : policy.reload,
     spawn: sandbox.spawn,
     drain: async (graceMs) => {
       await receive.drain(graceMs);
@@ -154,6 +170,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       await sandbox.close();
       await admin.close();
       await approve.close();
+      await policy.close();
       await audit.note('gateway.stopped', {});
       await authenticate.close();
       await egress.close();
@@ -164,8 +181,14 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   };
 }
 
-const noNarrowing: CompileNarrowing = () => {
-  throw new Error('This gateway cannot narrow approvals.');
+/** An approver's constraints in the language of rules. What they do not name is as approved, so they are open unless they say otherwise. */
+const compileNarrowing: CompileNarrowing = (constraints) => {
+  const read = argumentsSchema.safeParse({ closed: false, ...constraints });
+  if (!read.success) throw new Error(read.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '));
+  return (text) => {
+    const { verdict, findings } = explainArguments(read.data, { value: JSON.parse(text) as JsonObject, text });
+    return verdict === 'match' ? null : findings.map((finding) => `${finding.path}: ${finding.why}`).join('; ');
+  };
 };
 const TICKET_BYTES = 65_536;
 /** Asks the configured URL about a ticket; whatever is not a plain yes is a no. */

@@ -74,6 +74,16 @@ describe('one call, one approval, one execution', () => {
     expect(await rig.judge(callOf())).toBe('go approved a');
   });
 
+  it('a server that was moved to another environment is another target', async () => {
+    let environment = 'test';
+    const rig = await rigOf({}, { placeOf: () => ({ environment, region: null, tenant: null }) });
+    await rig.judge(callOf());
+    expect((await waiting(rig)).environment).toBe('test');
+    await decide(rig, 'ann');
+    environment = 'prod';
+    expect(await rig.judge(callOf())).toBe('approve.pending');
+  });
+
   it('tells digits apart that a double cannot hold', async () => {
     const rig = await rigOf();
     await rig.judge(callOf({ args: '{"n":9007199254740993}' }));

@@ -1,9 +1,15 @@
 import type { Limited } from '../call/call.ts';
 import type { Obligation } from '../call/decision.ts';
-import type { Json, JsonObject } from '../call/json.ts';
+import type { Json } from '../call/json.ts';
 import { canonicalJson } from '../lib/canonical-json.ts';
 import { sha256 } from '../lib/hash.ts';
 
+/** Where a server stands, as the operator says: a yes for the test system is none for production. */
+export interface Place {
+  readonly environment: string | null;
+  readonly region: string | null;
+  readonly tenant: string | null;
+}
 /** What an approval is for. */
 export interface Bound {
   /** SHA-256, hex. */
@@ -18,7 +24,7 @@ export interface Bound {
  * another caller, a tool that was redefined, another policy (THREATS "approvals"; CWE-367, CWE-294). `isOurs`: `inputResponses` and
  * `requestState` answer the gateway and not the server, so they are no part of the act. Throws SyntaxError for text without a canonical form.
  */
-export function bind(call: Limited, isOurs: boolean): Bound {
+export function bind(call: Limited, isOurs: boolean, place: Place): Bound {
   const { principal, target, decision } = call;
   const argumentsText = canonicalJson(call.input.text);
   const act = {
@@ -26,7 +32,7 @@ export function bind(call: Limited, isOurs: boolean): Bound {
     input: sha256(argumentsText), rest: rest(call, isOurs),
   };
   const whole = {
-    act, caller: principal.id, environment: principal.environment, place: placeOf(call), policy: decision.policyVersion, duties: decision.obligations.map(dutyOf),
+    act, caller: principal.id, environment: principal.environment, place, policy: decision.policyVersion, duties: decision.obligations.map(dutyOf),
   };
   return { binding: hash(whole), argumentsText, group: hash(act) };
 }
@@ -49,10 +55,4 @@ function rest(call: Limited, isOurs: boolean): object {
     if (value !== undefined && !JUDGED.has(key) && !(isOurs && ANSWERS.has(key))) kept[key] = value;
   }
   return { kept, exact: inexact.filter((n) => Object.hasOwn(kept, n.pointer.split('/')[1] ?? '')).map((n) => [n.pointer, n.literal]) };
-}
-
-/** Where the server stands, once targets say so. */
-function placeOf(call: Limited): Json {
-  const place = (call.target as { readonly place?: JsonObject }).place;
-  return place === undefined ? null : { ...place };
 }

@@ -3,6 +3,7 @@ import type { Stage } from '../call/stage.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Approvals } from './approvals.ts';
 import { type Ask, plainAsk } from './ask.ts';
+import type { Place } from './binding.ts';
 import type { ApproveConfig } from './config.ts';
 import type { ApproverNow, CompileNarrowing } from './decide.ts';
 import { openDryRuns } from './dry-runs.ts';
@@ -31,6 +32,8 @@ export interface ApproveDeps {
   readonly checkTicket: CheckTicket | null;
   /** How callers of the different eras and doors are asked and told; reason and ticket in `_meta` when left out. */
   readonly ask?: Ask;
+  /** Where a server stands; nowhere when left out. */
+  readonly placeOf?: (server: string) => Place;
   readonly log: (message: string, fields?: object) => void;
 }
 export interface Approve {
@@ -41,6 +44,7 @@ export interface Approve {
   readonly close: () => Promise<void>;
 }
 
+const NOWHERE: Place = { environment: null, region: null, tenant: null };
 const NONE: Verdict = { go: { approvalId: null } };
 
 /**
@@ -52,7 +56,7 @@ export function createApprove(config: ApproveConfig, deps: ApproveDeps): Approve
   const people = knowPeople(config.identities);
   const approvals = openApprovals(config, { ...deps, people, now });
   const dryRuns = openDryRuns(config, deps.store, now);
-  const judge = createJudge(config, { approvals, people, dryRuns, ask: deps.ask ?? plainAsk, checkTicket: deps.checkTicket, note: deps.note, now });
+  const judge = createJudge(config, { approvals, people, dryRuns, ask: deps.ask ?? plainAsk, checkTicket: deps.checkTicket, note: deps.note, now, placeOf: (server) => (server === null ? NOWHERE : (deps.placeOf?.(server) ?? NOWHERE)) });
   return {
     stage: {
       name: 'approve',

@@ -4,7 +4,7 @@ import type { Verdict as StageVerdict } from '../call/stage.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { Approvals, Asked, Requester, Taken } from './approvals.ts';
 import type { Ask, Said } from './ask.ts';
-import { bind, type Bound } from './binding.ts';
+import { bind, type Bound, type Place } from './binding.ts';
 import type { ApproveConfig } from './config.ts';
 import { type DryRuns, dryness } from './dry-runs.ts';
 import { type Duties, dutiesOf } from './duties.ts';
@@ -20,6 +20,7 @@ interface JudgeDeps {
   readonly ask: Ask;
   readonly checkTicket: CheckTicket | null;
   readonly note: Note;
+  readonly placeOf: (server: string | null) => Place;
   readonly now: () => number;
 }
 /** One call and what is asked of it. */
@@ -27,6 +28,7 @@ interface Case extends Bound {
   readonly call: Limited;
   readonly duties: Duties;
   readonly who: Requester;
+  readonly place: Place;
 }
 
 /** The stage's judgement of a call with duties. Rejects when the store or the audit fails; the stage makes a no of it. */
@@ -34,7 +36,8 @@ export function createJudge(config: ApproveConfig, deps: JudgeDeps): (call: Limi
   return async (call) => {
     const duties = dutiesOf(call, config.groups);
     if (duties === null) return { go: { approvalId: null } };
-    const the: Case = { call, duties, who: deps.people.requester(call.principal), ...bind(call, deps.ask.isOurs(call)) };
+    const place = deps.placeOf(call.target.server);
+    const the: Case = { call, duties, who: deps.people.requester(call.principal), place, ...bind(call, deps.ask.isOurs(call), place) };
     return duties.terms.length > 0 ? judgeApproval(config, deps, the) : judgeLesser(config, deps, the);
   };
 }
@@ -133,7 +136,7 @@ function askedOf(the: Case, stated: Stated): Asked {
   const { principal, target, decision } = call;
   return {
     requester: who, target: { id: target.id, server: target.server, tool: target.name, method: target.method, digest: target.tool?.digest ?? null, risk: target.risk },
-    environment: principal.environment, argumentsText: the.argumentsText, binding: the.binding, group: the.group, policyVersion: decision.policyVersion,
+    environment: the.place.environment ?? principal.environment, argumentsText: the.argumentsText, binding: the.binding, group: the.group, policyVersion: decision.policyVersion,
     ruleIds: decision.ruleIds, why: duties.why, reason: stated.reason, ticket: stated.ticket, terms: duties.terms,
     // A service account's keys count together, or every further key would be another flood.
     payer: principal.kind === 'api_key' ? `caller:${principal.caller}` : principal.id,
@@ -143,7 +146,7 @@ function askedOf(the: Case, stated: Stated): Asked {
 function noteOf(the: Case, id: string | null, details: Readonly<Record<string, string | null>>): Parameters<Note>[1] {
   const { principal, target, decision } = the.call;
   return {
-    approval_id: id, correlation_id: the.call.id, caller_id: principal.id, user_id: principal.user, environment: principal.environment, mcp_server: target.server,
+    approval_id: id, correlation_id: the.call.id, caller_id: principal.id, user_id: principal.user, environment: the.place.environment ?? principal.environment, mcp_server: target.server,
     tool: target.name, tool_risk: target.risk, policy_ids: decision.ruleIds, policy_version: decision.policyVersion, input_hash: sha256(the.argumentsText),
     tool_input: { binding: the.binding, ...details },
   };
