@@ -7,7 +7,7 @@ import { type Check, deciding, type Finding, PolicyFault, type Say, type TextChe
 import { branchFault, repositoryFault } from './names.ts';
 import { amongNumbers, atLeast, atMost, type Bound, boundOf, type Demand, numberCheck, whole } from './numbers.ts';
 import { extension, pathGlob, under } from './paths.ts';
-import { likeOneOf, nameFault, noneOf, oneOf, proseFault } from './text.ts';
+import { likeOneOf, noneOf, oneOf, partedFault, proseFault } from './text.ts';
 import { urlCheck } from './urls.ts';
 
 type Scalar = string | number | boolean;
@@ -118,7 +118,7 @@ function textChecks(wanted: Constraint, say: Say): TextCheck[] {
   for (const list of yes) checks.push(oneOf(list.filter(isText), say));
   add(no.length === 0 ? undefined : no, (list) => noneOf(list.filter(isText), say));
   add(wanted.min_length === undefined && wanted.max_length === undefined ? undefined : wanted, (w) => lengths(w, say));
-  add(wanted.glob, (globs) => likeOneOf([globs].flat(), '/', nameFault, say));
+  add(wanted.glob, (globs) => likeOneOf([globs].flat(), '/', partedFault, say));
   add(wanted.repository, (globs) => likeOneOf([globs].flat(), '/', repositoryFault, say));
   add(wanted.branch, (globs) => likeOneOf([globs].flat(), '/', branchFault, say));
   add(wanted.path, (path) => paths(path, say));

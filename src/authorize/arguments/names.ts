@@ -1,4 +1,4 @@
-import { nameFault } from './text.ts';
+import { partedFault } from './text.ts';
 
 const REPOSITORY = /^[A-Za-z0-9_.][A-Za-z0-9_.-]*(?:\/[A-Za-z0-9_.][A-Za-z0-9_.-]*)*$/;
 const DOTS_ONLY = /(?:^|\/)\.+(?:\/|$)/;
@@ -17,5 +17,5 @@ const OTHER_NAME = /^(?:refs|heads|tags|remotes|origin|upstream)\/|(?:^|_)HEAD$|
 /** Why a text names no branch by its one plain name, or null. */
 export function branchFault(text: string): string | null {
   if (text === '' || NO_BRANCH.test(text)) return 'is not a plain branch name';
-  return OTHER_NAME.test(text) ? 'is another spelling of a branch, or a commit' : nameFault(text);
+  return OTHER_NAME.test(text) ? 'is another spelling of a branch, or a commit' : partedFault(text);
 }

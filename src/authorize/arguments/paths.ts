@@ -1,7 +1,7 @@
 import { skeleton } from '../../lib/look-alike.ts';
 import type { Say, TextCheck } from './finding.ts';
 import { PolicyFault } from './finding.ts';
-import { ALIKE, likeOneOf, mustBe, nameFault } from './text.ts';
+import { ALIKE, likeOneOf, mustBe, partedFault } from './text.ts';
 
 /** `.` and `..`, empty segments and a slash at the end (CWE-22, CWE-23), and trailing dots or spaces, which Windows drops (CWE-42, CWE-46). */
 const SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)|\/\/|.\/$|[. ](?:\/|$)|(?:^|\/) /;
@@ -15,7 +15,7 @@ export function pathFault(text: string): string | null {
   if (text === '') return 'is empty';
   if (text !== '/' && SEGMENT.test(text)) return 'is not a normal path: it has empty, dot or dot-dot segments, or ends with a slash, dot or space';
   if (ODD.test(text)) return 'holds characters that a path must not';
-  return DEVICE.test(text) ? 'names a device' : nameFault(text);
+  return DEVICE.test(text) ? 'names a device' : partedFault(text);
 }
 
 /** At or below one of the folders. `.` stands for every relative path. */

@@ -31,6 +31,16 @@ export function nameFault(text: string): string | null {
   return mixesScripts(text) ? 'mixes letters of scripts that look alike' : null;
 }
 
+/** Drawn like a slash, or turned into a slash or backslash by Windows code pages ("best fit", CVE-2024-4577). */
+const SLASHES = /[\u2044\u2215\u2216\u29f5\u29f8\u29f9\u00a5\u20a9]/;
+
+/** The same for names that separators cut into parts: besides, no character that compatibility forms (NFKC) make another of, as `／` becomes `/` and `．．` becomes `..` (CWE-180). */
+export function partedFault(text: string): string | null {
+  const fault = nameFault(text);
+  if (fault !== null || ASCII.test(text)) return fault;
+  return text.normalize('NFKC') !== text || SLASHES.test(text) ? 'holds characters that some programs turn into others' : null;
+}
+
 export const ALIKE = 'only looks like what the rule names: letter case, accents or look-alike letters differ';
 
 /** Equal to one of `members`, letter for letter. Members are checked to be plain, or the reviewer of the rule would be deceived (CWE-1007). */

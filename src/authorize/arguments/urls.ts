@@ -4,7 +4,7 @@ import { compileRanges } from './addresses.ts';
 import type { Constraint } from './constraint.ts';
 import { type Finding, PolicyFault, type Say, type TextCheck } from './finding.ts';
 import { compileHosts, isHostName } from './hosts.ts';
-import { ALIKE, nameFault } from './text.ts';
+import { ALIKE, partedFault } from './text.ts';
 
 type UrlConstraint = NonNullable<Constraint['url']>;
 interface Parsed {
@@ -42,7 +42,7 @@ function pathFault(path: string): string | null {
   if (path.includes('//') || path.includes(';') || ENCODED.test(path)) return 'has empty segments, parameters or encoded characters in its path';
   if (!path.includes('%')) return null;
   try {
-    return nameFault(decodeURIComponent(path)) === null ? null : 'has encoded characters in its path that cannot be judged';
+    return partedFault(decodeURIComponent(path)) === null ? null : 'has encoded characters in its path that cannot be judged';
   } catch {
     return 'has encoded characters in its path that are not UTF-8'; // `%c0%af` is a slash to a careless decoder
   }
