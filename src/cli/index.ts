@@ -8,6 +8,7 @@ import { addDemo } from './demo.ts';
 import { addKey } from './key.ts';
 import { addConnect } from './connect.ts';
 import { Exit, example } from './exit.ts';
+import { addPolicy } from './policy.ts';
 import { addServe } from './serve.ts';
 import { VERSION } from './version.ts';
 
@@ -42,6 +43,7 @@ export function buildProgram(): Command {
   addKey(program);
   addAdmin(program);
   addApprovals(program);
+  addPolicy(program);
   addTools(program);
   addCall(program);
   addConnect(program);

@@ -33,7 +33,7 @@ export function createEngine(config: AuthorizeConfig): Engine {
     if (room === undefined) rooms.set(key, (room = createAuthorize(config, { clock: { now: () => now, monotonic: () => now }, placeOf: () => place })));
     return room;
   };
-  const version = roomAt({ environment: null, region: null, tenant: null }).version();
+  const version = roomAt({ environment: null, region: null, tenant: null }).version;
   const ask = <T>(call: Asked, how: (room: Authorize, args: Judged | undefined) => T): T => {
     now = call.at;
     return how(roomAt(call.place), judgedOf(call));

@@ -61,7 +61,7 @@ const test = z.strictObject({
   for (const [at, each] of (t.cases ?? [{}]).entries()) {
     const path = t.cases === undefined ? [] : ['cases', at];
     const aim = { ...t.call, ...('call' in each ? each.call : {}) };
-    const wrong = (message: string): void => ctx.addIssue({ code: 'custom', path, message });
+    const wrong = (message: string): void => ctx.addIssue({ code: 'custom', path: [...path], message }); // zod writes into it
     if ((aim.tool === undefined) === (aim.method === undefined)) wrong('the call needs either `tool` or `method`');
     if (aim.tool !== undefined && aim.server === undefined) wrong('the call of a tool needs `server`');
     if (aim.class === undefined) wrong('the call needs its `class`');
