@@ -1,5 +1,5 @@
 /**
- * JSON text with line breaks and two spaces per level, its numbers as they stand: nothing is parsed to a double, so 2^53+1 keeps its last
+ * JSON text with line breaks and two spaces per level, its numbers with every digit: nothing is parsed to a double, so 2^53+1 keeps its last
  * digit. `text` must be JSON (it is only walked); strings, keys too, go through `show` without their quotes, escapes resolved. Throws
  * SyntaxError for what is no JSON.
  */
@@ -12,7 +12,7 @@ export function prettyJson(text: string, show: (text: string) => string): string
     else if (token === '}' || token === ']') depth = closed(out, token, depth);
     else if (token === ',') out.push(',', line(depth));
     else if (token === ':') out.push(': ');
-    else out.push(token.startsWith('"') ? quoted(token, show) : token);
+    else out.push(token.startsWith('"') ? quoted(token, show) : token.replace(/^(-?\d+)e0$/, '$1')); // canonical JSON writes long integers so
   }
   return out.join('');
 }
