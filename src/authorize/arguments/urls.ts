@@ -1,4 +1,3 @@
-import ipaddr from 'ipaddr.js';
 import { skeleton } from '../../lib/look-alike.ts';
 import { compileRanges } from './addresses.ts';
 import type { Constraint } from './constraint.ts';
@@ -15,6 +14,8 @@ interface Parsed {
 
 const PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'ws:': 80, 'https:': 443, 'wss:': 443, 'ftp:': 21 };
 const SHAPE = /^([A-Za-z]+):\/\/([^/?#]+)(?:(\/[^?#]*)(?:\?[^#]*)?)?$/;
+/** What WHATWG parsing makes of every host whose last label is a number. */
+const DOTTED = /^\d+\.\d+\.\d+\.\d+$/;
 /** Encoded letters, dots, slashes, backslashes, percent signs, semicolons and controls: decoded once or twice they are another path (CWE-174, CWE-177). */
 const ENCODED = /%(?:[01][0-9a-f]|2[35def]|3[0-9bf]|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9aef])/i;
 
@@ -33,7 +34,7 @@ export function readUrl(text: string): Parsed | string {
   const head = `${scheme}://${authority}`;
   if (`${head.toLowerCase()}${text.slice(head.length) || '/'}` !== url.href) return 'is not in its normal form';
   const host = url.hostname;
-  const isAddress = host.startsWith('[') || ipaddr.IPv4.isValidFourPartDecimal(host);
+  const isAddress = host.startsWith('[') || DOTTED.test(host);
   if (!isAddress && !isHostName(host)) return 'has no plain host name';
   return pathFault(path) ?? { url, host: host.startsWith('[') ? host.slice(1, -1) : host, isAddress };
 }
