@@ -1,6 +1,6 @@
 import { newId } from '../lib/ids.ts';
 import type { Approvals } from './approvals.ts';
-import type { Desk } from './open.ts';
+import type { Desk } from './desk.ts';
 import { isOver } from './time.ts';
 
 const KIND = 'confirmation';

@@ -1,5 +1,5 @@
 import type { ApprovalFilter, ApprovalRequest } from './approvals.ts';
-import type { Desk } from './open.ts';
+import type { Desk } from './desk.ts';
 import { isSamePerson } from './people.ts';
 import { mayDecide } from './terms.ts';
 import { settle } from './watch.ts';

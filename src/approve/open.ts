@@ -1,39 +1,18 @@
 import { sha256 } from '../lib/hash.ts';
 import { newId } from '../lib/ids.ts';
-import type { Clock } from '../lib/clock.ts';
 import type { ApprovalRequest, Approvals, Asked, Decided, Requested, Taken } from './approvals.ts';
 import type { ApproveConfig } from './config.ts';
 import { openConfirmations } from './confirm.ts';
-import { type ApproverNow, type CompileNarrowing, countable, judgeDecision, narrowed } from './decide.ts';
+import { countable, judgeDecision, narrowed } from './decide.ts';
+import type { ApprovalsDeps, Desk } from './desk.ts';
 import { select } from './list.ts';
-import { createNews, type News } from './news.ts';
-import { type Note, noteOf } from './note.ts';
-import type { People } from './people.ts';
-import { type ApprovalStore, type Kept, openRecords, type Records } from './records.ts';
-import { openSimilar, type Similar } from './similar.ts';
-import { openSlots, type Slots } from './slots.ts';
+import { createNews } from './news.ts';
+import { noteOf } from './note.ts';
+import { type Kept, openRecords } from './records.ts';
+import { openSimilar } from './similar.ts';
+import { openSlots } from './slots.ts';
 import { isEnough } from './terms.ts';
 import { createWatch, settle } from './watch.ts';
-
-export interface ApprovalsDeps {
-  readonly store: ApprovalStore;
-  readonly clock: Clock;
-  /** Time that never goes back; see time.ts. */
-  readonly now: () => number;
-  readonly note: Note;
-  readonly people: People;
-  readonly approverNow: ApproverNow;
-  readonly compileNarrowing: CompileNarrowing;
-  readonly log: (message: string, fields?: object) => void;
-}
-/** What the acts below share. */
-export interface Desk extends ApprovalsDeps {
-  readonly records: Records;
-  readonly slots: Slots;
-  readonly similar: Similar;
-  readonly news: News;
-  readonly config: ApproveConfig;
-}
 
 /** Approvals over a store; begins to watch for escalation and expiry. Its promises are those of `Approvals`. */
 export function openApprovals(config: ApproveConfig, deps: ApprovalsDeps): Approvals {

@@ -1,6 +1,6 @@
 import type { ApprovalRequest } from './approvals.ts';
+import type { Desk } from './desk.ts';
 import { noteOf } from './note.ts';
-import type { Desk } from './open.ts';
 import type { Kept } from './records.ts';
 import { escalatesAt } from './terms.ts';
 import { isOver } from './time.ts';
