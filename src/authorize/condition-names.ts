@@ -9,11 +9,13 @@ const FIELDS: Readonly<Record<string, ReadonlySet<string>>> = {
   target: new Set(['server', 'tool', 'method', 'class', 'environment', 'region', 'tenant']),
 };
 const ROOTS = ['caller', 'target', 'args', 'now'];
-/** Of CEL's standard library. `type` and `dyn` are left out: they make text of what is compared. */
+/**
+ * Of CEL's standard library. Left out: `type`, `dyn` and `bytes`, which nobody needs; the parts of a moment (`getHours`), which the library
+ * reads off the machine's own time zone, wrong on days when its clocks change: that is what `during` is for.
+ */
 const FUNCTIONS = new Set([
   '_&&_', '_||_', '!_', '_?_:_', '_==_', '_!=_', '_<_', '_<=_', '_>_', '_>=_', '_+_', '_-_', '_*_', '_/_', '_%_', '-_', '@in', '_[_]', '@not_strictly_false',
   'size', 'contains', 'startsWith', 'endsWith', 'matches', 'int', 'uint', 'double', 'string', 'bool', 'timestamp', 'duration',
-  'getFullYear', 'getMonth', 'getDate', 'getDayOfMonth', 'getDayOfWeek', 'getDayOfYear', 'getHours', 'getMinutes', 'getSeconds', 'getMilliseconds',
 ]);
 
 /** What a condition names. */
@@ -89,7 +91,7 @@ function select(operand: Expr | undefined, field: string, walk: Walk, locals: re
     return visit(operand, walk, locals, depth);
   }
   if (of === 'args') walk.keys.add(field);
-  else if (of === 'now') throw new Error(`\`now.${field}\`: a moment has no fields; write for example \`now.getHours("Europe/Berlin")\``);
+  else if (of === 'now') throw new Error(`\`now.${field}\`: a moment has no fields; compare it with timestamp("2027-01-31T00:00:00Z"), or use during for hours and days`);
   else if (!ROOTS.includes(of)) throw new Error(`\`${of}\` is no name a condition knows; it knows ${ROOTS.join(', ')}`);
   else if (FIELDS[of]?.has(field) !== true) throw new Error(`\`${of}.${field}\` does not exist; there is ${fieldsOf(of)}`);
   walk.roots.add(of);
@@ -104,22 +106,26 @@ const fieldsOf = (name: string): string => [...(FIELDS[name] ?? [])].join(', ');
 
 function call(value: Kind<'callExpr'>, walk: Walk, locals: readonly string[], depth: number): void {
   const { function: name, target, args } = value;
-  if (!FUNCTIONS.has(name)) throw new Error(`\`${name}\` is no function a condition knows`);
+  if (!FUNCTIONS.has(name)) throw new Error(`\`${name}\` is no function a condition knows${name.startsWith('get') ? '; for hours and days there is `during`' : ''}`);
   walk.doubles ||= name === 'double';
   const [first, second] = args;
   // A literal index is a field like any other.
   if (name === '_[_]' && second?.exprKind.case === 'constExpr' && second.exprKind.value.constantKind.case === 'stringValue') {
     return select(first, second.exprKind.value.constantKind.value, walk, locals, depth);
   }
+  if (name === 'timestamp') literal(first, '`timestamp` takes a text that stands in the rule, like "2027-01-31T00:00:00Z"'); // of a number the library makes milliseconds
   if (name === 'matches') pattern(target === undefined ? second : first, walk);
   if (target !== undefined) visit(target, walk, locals, depth);
   for (const arg of args) visit(arg, walk, locals, depth);
 }
 /** A pattern out of the arguments would be the caller's own (CWE-625). */
 function pattern(expr: Expr | undefined, walk: Walk): void {
+  walk.patterns.push(literal(expr, 'the pattern of `matches` must stand in the rule, as a text'));
+}
+function literal(expr: Expr | undefined, wrong: string): string {
   const constant = expr?.exprKind.case === 'constExpr' ? expr.exprKind.value.constantKind : null;
-  if (constant?.case !== 'stringValue') throw new Error('the pattern of `matches` must stand in the rule, as a text');
-  walk.patterns.push(constant.value);
+  if (constant?.case !== 'stringValue') throw new Error(wrong);
+  return constant.value;
 }
 
 /** `all`, `exists`, `exists_one`, `map`, `filter`. One inside another costs the product of their lists. */

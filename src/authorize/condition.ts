@@ -1,13 +1,13 @@
 import { type CelInput, celEnv, celError, isCelError, parse, plan } from '@bufbuild/cel';
 import { readNames } from './condition-names.ts';
+import { STRICT_NUMBERS } from './condition-numbers.ts';
 import { argsOf, callerOf, type Seen, targetOf, timestampOf } from './condition-values.ts';
 
 /** What a condition says of a call. `unknown`: it hangs on arguments, and there are none (a list asks). */
 export type ConditionVerdict = boolean | 'unknown' | { readonly error: string };
 export type Condition = (seen: Seen) => ConditionVerdict;
 
-/** Functions and methods of CEL's standard library, none more. */
-const environment = celEnv();
+const environment = celEnv({ funcs: STRICT_NUMBERS });
 /** Stands for arguments nobody knows yet: CEL's `&&` and `||` answer without it where they can. */
 const UNKNOWN = celError('the arguments are not known');
 
