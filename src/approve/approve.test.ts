@@ -92,6 +92,18 @@ describe('one call, one approval, one execution', () => {
     expect(await rig.judge(callOf({ args: '{"n":9007199254740993}' }))).toBe('go approved a');
   });
 
+  it('also outside of the arguments', async () => {
+    const rig = await rigOf();
+    const withTtl = (literal: string): ReturnType<typeof callOf> => {
+      const call = callOf({ params: { task: { ttl: Number(literal) } } });
+      return { ...call, message: { ...call.message, inexact: [{ pointer: '/task/ttl', literal }] } };
+    };
+    await rig.judge(withTtl('9007199254740993'));
+    await decide(rig, 'ann');
+    expect(await rig.judge(withTtl('9007199254740992'))).toBe('approve.pending');
+    expect(await rig.judge(withTtl('9007199254740993'))).toBe('go approved a');
+  });
+
   it('takes another spelling of the same arguments for the same, and no notice of _meta', async () => {
     const rig = await rigOf();
     await rig.judge(callOf({ args: '{"n":1,"to":"é"}' }));
@@ -153,6 +165,7 @@ describe('who decides', () => {
     ['a configured key', { id: 'key:hers' }, {}, { identities: { Ann: ['KEY:hers'] } }],
     ['a configured token', { kind: 'jwt', id: 'jwt:https://idp.example#123', caller: 'x' }, {}, { identities: { ann: ['jwt:https://idp.example#123'] } }],
     ['two names of one person', { user: 'annie' }, {}, { identities: { ann: ['a@example.com'], annie: ['A@example.com'] } }],
+    ['names that lead on to each other', { user: 'd' }, {}, { identities: { x: ['c', 'ann'], y: ['c', 'd'] } }],
     ['a name the admin door knows', { user: 'a.smith' }, { identities: ['A.Smith'] }, {}],
   ];
   it.each(SELF)('never the requester: %s', async (_, principal = {}, approver, config) => {
