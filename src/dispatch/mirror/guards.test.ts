@@ -11,10 +11,10 @@ const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
 });
-async function setup(answer: (seen: Seen, res: ServerResponse) => void, server: object = {}): Promise<{ up: Canned; r: Rig; run: (text: string, options?: Parameters<typeof made>[1]) => Promise<Done> }> {
+async function setup(answer: (seen: Seen, res: ServerResponse) => void, server: object = {}, config: object = {}): Promise<{ up: Canned; r: Rig; run: (text: string, options?: Parameters<typeof made>[1]) => Promise<Done> }> {
   const up = await canned(answer);
   open.push(up.close);
-  const r = rig({ s: { url: up.url, ...server } });
+  const r = rig({ s: { url: up.url, ...server } }, { config });
   open.push(r.close);
   return { up, r, run: async (text, options) => r.dispatch.stage.run(made(text, options).call) };
 }
@@ -218,6 +218,21 @@ describe('giving up and running late', () => {
     expect(refusalOf(await run('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}', { timeoutMs: 60 })).code).toBe('dispatch.timeout');
     await pause(50);
     expect(methodsOf(up)).toEqual(['tools/call', 'notifications/cancelled', 'initialize']);
+  });
+  test('legacy: of a call that never left the server hears nothing', async () => {
+    let first: ServerResponse | null = null;
+    const { up, r } = await setup((seen, res) => void (seen.json['id'] === undefined ? res.writeHead(202).end() : (first ??= res)), {}, { connections: 1 });
+    const s = session('up-1');
+    const running = r.dispatch.stage.run(made(toolCall(1), { session: s }).call);
+    await until(() => first !== null);
+    const waiting = made(toolCall(2), { session: s });
+    const gone = r.dispatch.stage.run(waiting.call);
+    waiting.abort();
+    expect(refusalOf(await gone)).toMatchObject({ code: 'dispatch.cancelled', effect: 'none' });
+    json(first!, ok(1));
+    answerOf(await running);
+    await pause(50);
+    expect(methodsOf(up)).toEqual(['tools/call']);
   });
   test('progress does not hold a cancelled call open', async () => {
     const { r, up } = await setup((seen, res) => {

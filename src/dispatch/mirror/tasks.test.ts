@@ -65,4 +65,9 @@ describe('whose tasks are whose', () => {
     for (let i = 0; i < 50; i++) tasks.own(by(`p${i}`), '1', null);
     expect(tasks.size()).toBe(4);
   });
+  test('who has just made one is not who made one longest ago', () => {
+    const tasks = createTasks(() => 0, { perCaller: 3, all: 4 });
+    for (const [who, id] of [['alice', '1'], ['bob', '1'], ['alice', '2'], ['carol', '1'], ['dora', '1']] as const) tasks.own(by(who), id, null);
+    expect([tasks.isOwn(by('bob'), '1'), tasks.isOwn(by('alice'), '1'), tasks.isOwn(by('alice'), '2')]).toEqual([false, true, true]);
+  });
 });
