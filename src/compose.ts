@@ -78,9 +78,14 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const authorize = createAuthorize(policy.config(), { clock, placeOf: (server) => placeOf(config, server) });
   const validate = createValidate(config.validate);
   const limit = createLimit(config.limit, { clock });
+  const sealKey = ownKey(join(dataDir, 'keys', 'seal.key'));
   const approve = createApprove(config.approve, {
     store, clock, log, note: audit.note, approverNow: adminKeys.byId, compileNarrowing, placeOf: (server) => placeOf(config, server),
     checkTicket: ticketCheck(config, egress.fetchJson),
+    users: {
+      sealKey, askOnStream: (call, method, paramsText) => dispatch.askUser(call, method, paramsText),
+      isCurrent: ({ principal, decision }) => authenticate.stillValid(principal) && authorize.version === decision.policyVersion,
+    },
   });
 
   const admin = createAdmin(config.admin, config.approve.webhooks, {
@@ -89,7 +94,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
 
   const ended: ((session: Session) => void)[] = []; // dispatch and resolve need each other; the sessions come second
   const dispatch = createDispatch(config.dispatch, {
-    egress, secret, clock, log, screen: inspect.screen, sealKey: ownKey(join(dataDir, 'keys', 'seal.key')),
+    egress, secret, clock, log, screen: inspect.screen, sealKey,
     stdio: (name, server) => createStdioUpstream(name, server, { spawn: sandbox.spawn, secret, clock, log, maxProcesses: config.dispatch.max_processes, cwd: (server, given) => workingFolder(given === undefined ? join(dataDir, 'servers', server) : resolvePath(options.baseDir, given)) }),
     visibleTools: (call) => resolve.catalog.tools(call.server).filter((tool) => mayCall(call.principal, tool)),
     mayUse: (principal, server, method, name) => {
@@ -97,6 +102,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       return decision.effect === 'allow' && decision.obligations.every((duty) => duty.by !== 'approve');
     },
     catalogVersion: () => String(resolve.catalog.version()),
+    approvalOf: approve.stateOf,
     toolsKnown: (server) => resolve.catalog.state(server).ok,
     sessions: { admit: (session) => resolve.sessions.keep(session), end: (id) => resolve.sessions.end(id), all: () => resolve.sessions.all(), onEnd: (listener) => void ended.push(listener) },
   });

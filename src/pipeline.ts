@@ -12,7 +12,8 @@ export interface Stages {
   readonly authorize: Stage<c.Resolved, { decision: c.Authorized['decision'] }>;
   readonly validate: Stage<c.Authorized, { input: c.ValidInput }>;
   readonly limit: Stage<c.Validated, { permit: c.Permit }>;
-  readonly approve: Stage<c.Limited, { approvalId: string | null }>;
+  /** `isAsking`: the caller's own user is looking at a question about this call just now. */
+  readonly approve: Stage<c.Limited, Pick<c.Approved, 'approvalId' | 'answersUs'>> & { readonly isAsking?: (call: c.Limited) => boolean };
   readonly journal: Stage<c.Approved, { journalSeq: number }>; // durable intent: no record, no dispatch
   readonly dispatch: Stage<c.Journaled, { answer: c.Answer }>;
   readonly inspect: Stage<c.Answered, { result: c.SafeResult }>;
@@ -22,6 +23,8 @@ export type Finish = (known: c.Known, outcome: c.Outcome, passed: readonly Stage
 
 /** A guard that hangs is a refusal. */
 const GUARD_MS = 10_000;
+/** A person reads slower than that: while his question is open, and no longer than this in all, approve's time begins again. */
+const ASKING_MS = 3_600_000;
 /** Dispatch keeps its own time-outs, which progress from the server may stretch so many times; this is the backstop behind them. */
 const STRETCH = 10;
 
@@ -43,9 +46,9 @@ export async function handleCall(call: c.Received, stages: Stages, finish: Finis
     return next;
   };
   // Not async: a stage that answers at once costs no promise.
-  const pass = <N extends c.Received, A extends object>(stage: Stage<N, A>, now: N, within = GUARD_MS): (N & Readonly<A>) | Promise<N & Readonly<A>> => {
+  const pass = <N extends c.Received, A extends object>(stage: Stage<N, A>, now: N, within = GUARD_MS, isAsking?: (now: N) => boolean): (N & Readonly<A>) | Promise<N & Readonly<A>> => {
     const running = stage.run(now);
-    return running instanceof Promise ? inTime(running, within, stage.name).then((verdict) => take(stage, now, verdict)) : take(stage, now, running);
+    return running instanceof Promise ? inTime(running, within, stage.name, isAsking && ((): boolean => isAsking(now))).then((verdict) => take(stage, now, verdict)) : take(stage, now, running);
   };
   let end: { result: c.SafeResult } | { refusal: Refusal };
   try {
@@ -54,7 +57,7 @@ export async function handleCall(call: c.Received, stages: Stages, finish: Finis
     const authorized = await pass(stages.authorize, resolved);
     const validated = await pass(stages.validate, authorized);
     const limited = await pass(stages.limit, validated);
-    const approved = await pass(stages.approve, limited);
+    const approved = await pass(stages.approve, limited, GUARD_MS, stages.approve.isAsking);
     if (call.signal.aborted) throw new Stopped({ code: 'gateway.cancelled' });
     const journaled = await pass(stages.journal, approved); // no record, no act
     const timeoutMs = resolved.target.timeoutMs;
@@ -83,10 +86,12 @@ function effectOf(passed: readonly StageName[], known: c.Known, refusal: Refusal
 }
 
 /** Settles as `work` does, or refuses when it takes longer than `ms`; a permit that arrives after that is given back, or it would be held for ever. */
-function inTime<T>(work: Promise<T>, ms: number, name: StageName | 'audit'): Promise<T> {
+function inTime<T>(work: Promise<T>, ms: number, name: StageName | 'audit', isAsking?: () => boolean): Promise<T> {
   if (ms === Infinity) return work;
   return new Promise((resolve, reject) => {
+    let left = Math.floor(ASKING_MS / ms);
     const timer = setTimeout(() => {
+      if (isAsking?.() === true && left-- > 0) return void timer.refresh();
       reject(new Stopped({ code: name === 'audit' ? 'audit.unavailable' : 'gateway.stage_timeout', note: `${name} gave no verdict in ${ms} ms` }));
       work.then((late) => (late as Partial<{ go: { permit?: c.Permit } }> | undefined)?.go?.permit?.release(), () => undefined);
     }, ms);

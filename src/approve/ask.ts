@@ -9,6 +9,8 @@ export interface Wanted {
   readonly binding: string;
   readonly reason: boolean;
   readonly ticket: boolean;
+  /** What the ticket must look like, as regular expressions. */
+  readonly ticketForms: readonly string[];
   /** A yes of the user himself. */
   readonly confirm: boolean;
 }
@@ -45,7 +47,9 @@ export const plainAsk: Ask = {
   pending: (_call, request) => pendingRefusal(request),
 };
 
+/** A person needs minutes, not seconds. */
+const LOOK_AGAIN_MS = 15_000;
 /** The id is ours and the time is ours: nothing of the call is quoted. */
-export const pendingRefusal = (request: ApprovalRequest): Refusal => ({
-  code: 'approve.pending', tell: `Request ${request.id} waits until ${new Date(request.expiresAt).toISOString()}.`, note: request.id,
+export const pendingRefusal = ({ id, expiresAt }: ApprovalRequest): Refusal => ({
+  code: 'approve.pending', tell: `Request ${id} waits until ${new Date(expiresAt).toISOString()}.`, note: id, retryAfterMs: LOOK_AGAIN_MS, approval: { id, expiresAt },
 });

@@ -62,7 +62,7 @@ async function judgeApproval(config: ApproveConfig, deps: JudgeDeps, the: Case):
   if (found?.state === 'approved') return use(deps, the);
   if (found?.state === 'pending') return { stop: deps.ask.pending(the.call, found) };
   // A no stands for a while: an agent must not ask until somebody errs (approval fatigue).
-  if ((found?.state === 'denied' || found?.state === 'expired') && deps.now() < (found.closedAt ?? 0) + config.again_ms) return { stop: { code: found.state === 'denied' ? 'approve.denied' : 'approve.expired', note: found.id } };
+  if ((found?.state === 'denied' || found?.state === 'expired') && deps.now() < (found.closedAt ?? 0) + config.again_ms) return { stop: { code: found.state === 'denied' ? 'approve.denied' : 'approve.expired', note: found.id, approval: found } };
   const prepared = await prepare(config, deps, the, false);
   if ('stop' in prepared) return prepared;
   const requested = await deps.approvals.request(askedOf(the, prepared.stated));
@@ -108,7 +108,7 @@ async function prepare(config: ApproveConfig, deps: JudgeDeps, the: Case, wantsC
     // Without this an agent could skip the look at what would happen, or pass by a value that only the server takes for true.
     if (how === 'unclear' || (how === 'earnest' && !(await deps.dryRuns.has(call, argument)))) return { stop: { code: 'approve.dry_run_required', tell: `The argument is ${JSON.stringify(argument)}.` } };
   }
-  const wanted = { binding: the.binding, reason: duties.reason, ticket: duties.tickets.length > 0, confirm: wantsConfirm };
+  const wanted = { binding: the.binding, reason: duties.reason, ticket: duties.tickets.length > 0, ticketForms: duties.tickets.filter((form) => form !== null), confirm: wantsConfirm };
   // An approver wants to know why, so what is given anyway is taken along even where no rule asks for it.
   const answered = wanted.reason || wanted.ticket || wanted.confirm || duties.terms.length > 0 ? await deps.ask.ask(call, wanted) : { said: SILENT };
   if ('stop' in answered) return answered;
@@ -120,7 +120,7 @@ async function prepare(config: ApproveConfig, deps: JudgeDeps, the: Case, wantsC
 async function confirm(deps: JudgeDeps, the: Case, said: Said | null): Promise<{ readonly id: string } | { readonly stop: Refusal }> {
   let id = await deps.approvals.takeConfirmation(the.binding, the.who);
   if (id === null) {
-    const answered = said === null ? await deps.ask.ask(the.call, { binding: the.binding, reason: false, ticket: false, confirm: true }) : { said };
+    const answered = said === null ? await deps.ask.ask(the.call, { binding: the.binding, reason: false, ticket: false, ticketForms: [], confirm: true }) : { said };
     if ('stop' in answered) return answered;
     if (!answered.said.confirmed) return { stop: { code: 'approve.confirm_required' } };
     await deps.approvals.confirm(the.binding, the.who);

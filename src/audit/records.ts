@@ -93,7 +93,7 @@ export function makeRecords(scrub: Scrub): Records {
       const { aim: at, resource } = aimed(known);
       const decision = refusal.decision ?? known.decision ?? null;
       const policy = decision === null ? ',"policy_ids":null,"policy_version":null,"shadow_rules":null' : ruled(decision);
-      const judged = `,"decision":${json(decision?.effect ?? null)},"reason_code":"${refusal.code}"${policy}${grants},"approval_id":${json(known.approvalId ?? null)}`;
+      const judged = `,"decision":${json(effectOf(decision, refusal))},"reason_code":"${refusal.code}"${policy}${grants},"approval_id":${json(known.approvalId ?? refusal.approval?.id ?? null)}`;
       const input = `,"tool_input":${scrub.input(known, known.principal !== undefined)},"input_hash":"${inputHash(known)}"`;
       return `${who(known, by, at)}${judged}${input}${NO_RESULT}${resource}${end({ refusal, effect }, scrub, latencyMs)}`;
     },
@@ -112,6 +112,9 @@ const trial = (shadows: Decision['shadows']): string =>
   shadows === undefined || shadows.length === 0 ? ',"shadow_rules":null' : `,"shadow_rules":${JSON.stringify(shadows.map(({ ruleId, would }) => ({ rule: ruleId, would: `would ${would}` })))}`;
 const aim = (server: string | null, tool: string | null, risk: string | null): string =>
   `,"mcp_server":${json(server)},"tool":${json(tool)},"tool_risk":${json(risk)}`;
+
+/** A duty that policy asked for and nobody met is policy's no: such a call must not read as allowed. */
+const effectOf = (decision: Decision | null, refusal: Refusal): 'allow' | 'deny' | null => (decision !== null && refusal.code.startsWith('approve.') ? 'deny' : (decision?.effect ?? null));
 
 /** What stands in `tool` when the call names none: the method; `$response` for a client's answer, which has no method. */
 const methodOf = (call: Received): string => (call.message.method === '' ? '$response' : call.message.method);

@@ -12,9 +12,9 @@ export type Era = 'modern' | 'legacy';
 
 /** A JSON-RPC message, parsed once by receive/. `bytes` are what is judged, hashed and, when nothing changes, sent. */
 export interface Message {
-  /** stream: a GET that opens an event stream. end: a DELETE that ends a session. */
-  readonly kind: 'request' | 'notification' | 'response' | 'stream' | 'end';
-  /** Empty for responses; `$stream` and `$end` for the two HTTP acts that carry no message. */
+  /** stream: a GET that opens an event stream. end: a DELETE that ends a session. poll: a GET for the state of an approval. */
+  readonly kind: 'request' | 'notification' | 'response' | 'stream' | 'end' | 'poll';
+  /** Empty for responses; `$stream`, `$end` and `$approval` for the HTTP acts that carry no message. */
   readonly method: string;
   readonly rpcId: string | number | null;
   readonly params: JsonObject;
@@ -128,7 +128,11 @@ export type Resolved = Authenticated & { readonly target: Target; readonly sessi
 export type Authorized = Resolved & { readonly decision: Allow };
 export type Validated = Authorized & { readonly input: ValidInput };
 export type Limited = Validated & { readonly permit: Permit };
-export type Approved = Limited & { readonly approvalId: string | null };
+export type Approved = Limited & {
+  readonly approvalId: string | null;
+  /** The message's `inputResponses` and `requestState` answer a question of the gateway's own: no server gets them. */
+  readonly answersUs?: true;
+};
 export type Journaled = Approved & { readonly journalSeq: number };
 export type Answered = Journaled & { readonly answer: Answer };
 export type Inspected = Answered & { readonly result: SafeResult };

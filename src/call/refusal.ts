@@ -18,6 +18,10 @@ export interface Refusal {
   readonly wantScopes?: readonly string[];
   /** The decision that refused, when policy did: its rule ids belong in the record. */
   readonly decision?: Deny;
+  /** The request that people are asked about, or have decided; `expiresAt`: ms since epoch. */
+  readonly approval?: { readonly id: string; readonly expiresAt: number };
+  /** JSON text of an `input_required` result that the caller gets in place of the refusal: its own user is asked first (MCP 2026-07-28 MRTR). */
+  readonly asks?: string;
   /** Did the server act? Left out: judged by how far the call came. */
   readonly effect?: Effect;
 }

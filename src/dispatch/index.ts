@@ -1,4 +1,4 @@
-import type { Answer, Era, Journaled } from '../call/call.ts';
+import type { Answer, Era, Journaled, Limited } from '../call/call.ts';
 import type { Stage } from '../call/stage.ts';
 import type { Risk } from '../call/target.ts';
 import type { DispatchConfig, ServerConfig } from './config.ts';
@@ -22,9 +22,12 @@ import { createSealed } from './sealed.ts';
 import { AGGREGATE, createStreams, LIST_KINDS } from './streams.ts';
 import { createTimeouts } from './timeouts.ts';
 import type { Upstream } from './upstream.ts';
+import { askUser, type HeardUser } from './ask-user.ts';
+import { withoutOurs } from './without-ours.ts';
 
 export type { DispatchDeps } from './room.ts';
 export type { CatalogSource } from './source.ts';
+export type { HeardUser } from './ask-user.ts';
 export { createStdioUpstream } from './stdio/upstream.ts';
 
 /** The room that asks the servers. */
@@ -36,6 +39,8 @@ export interface Dispatch {
   readonly timeoutMs: (toolId: string, risk: Risk) => number;
   /** Tells the streams that clients hold open that their tools changed; null: at every endpoint (new rules). To be called when the catalog has changed. */
   readonly toolsChanged: (server: string | null) => void;
+  /** Asks the legacy client behind a call, on the call's own stream, in the gateway's own words. Never rejects. */
+  readonly askUser: (call: Limited, method: string, paramsText: string) => Promise<HeardUser>;
   /** The principal's credential is worth nothing any more: cancels its calls that wait for an answer of its user, ends its sessions. */
   readonly dropOf: (principalId: string) => void;
   readonly health: () => Record<string, { readonly ok: boolean; readonly cause?: string; readonly era: Era | null }>;
@@ -95,10 +100,11 @@ export function createDispatch(config: DispatchConfig, deps: DispatchDeps): Disp
   });
 
   return {
-    stage: { name: 'dispatch', run: (call) => lanes[call.target.lane](call) },
+    stage: { name: 'dispatch', run: (call) => lanes[call.target.lane](withoutOurs(call)) },
     source,
     timeoutMs: createTimeouts(config.timeouts),
     toolsChanged: (server) => room.streams.changed('tools', server),
+    askUser: (call, method, paramsText) => askUser(call, method, paramsText, room),
     dropOf: (principalId) => {
       own.drop(principalId);
       // What its sessions hold at servers would otherwise be held until they are idle for long (CWE-613).

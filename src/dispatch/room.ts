@@ -1,4 +1,5 @@
 import type { Answer, Journaled } from '../call/call.ts';
+import type { JsonObject } from '../call/json.ts';
 import type { Principal } from '../call/principal.ts';
 import type { Refusal } from '../call/refusal.ts';
 import type { Session } from '../call/session.ts';
@@ -35,6 +36,8 @@ export interface DispatchDeps {
    * for one line of a list or one subscription of many. `name`: the prompt's name or the resource's URI as the server knows it.
    */
   readonly mayUse: (principal: Principal, server: string, method: string, name: string | null) => boolean;
+  /** What became of this caller's own request for an approval; null: it has none by that id. Left out: nobody has any. */
+  readonly approvalOf?: (principal: Principal, id: string) => Promise<JsonObject | null>;
   readonly sessions: {
     readonly admit: (session: Session) => void;
     readonly end: (id: string) => void;

@@ -26,6 +26,7 @@ export function judgeArrival(method: string, route: Route, heads: Heads, guard: 
   if (route.to === 'nowhere') return { code: 'receive.message', tell: 'This endpoint takes no query; credentials go into headers.', note: 'a query string' };
   const full = judgeLoad(load, config);
   if (full !== null) return full;
+  if (route.to === 'approval') return method === 'GET' ? bodyFault(method, heads) : { code: 'receive.method' };
   if (method === 'POST') return judgePost(route, heads, config);
   if (route.to !== 'mcp' || (method !== 'GET' && method !== 'DELETE')) return { code: 'receive.method' };
   return judgeBodyless(method, heads);
@@ -48,11 +49,14 @@ function judgePost(route: Route, heads: Heads, config: ReceiveConfig): Refusal |
 }
 
 function judgeBodyless(method: string, heads: Heads): Refusal | null {
-  // Some programs read a body behind a GET, others take it for the next request (CWE-444).
-  if (heads.transferEncoding !== null || (heads.contentLength !== null && heads.contentLength !== '0')) return { code: 'receive.headers', note: `a ${method} with a body` };
+  const fault = bodyFault(method, heads);
+  if (fault !== null) return fault;
   if (method === 'GET' && !accepts(heads.accept, 'text/event-stream')) return { code: 'receive.accept' };
   return null;
 }
+/** Some programs read a body behind a GET, others take it for the next request (CWE-444). */
+const bodyFault = (method: string, heads: Heads): Refusal | null =>
+  heads.transferEncoding !== null || (heads.contentLength !== null && heads.contentLength !== '0') ? { code: 'receive.headers', note: `a ${method} with a body` } : null;
 
 /** What the Allow header of a 405 says (RFC 9110 section 15.5.6). */
 export const allowOf = (route: Route): string => (route.to === 'mcp' ? 'POST, GET, DELETE' : route.to === 'rest' || route.to === 'channel' ? 'POST' : 'GET');

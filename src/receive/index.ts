@@ -13,7 +13,7 @@ import { probe } from './health.ts';
 import { CHANNEL_VERSION, LEGACY_VERSIONS, UNSAID_VERSION } from './ladder.ts';
 import { channelMessage, mcpMessage } from './messages.ts';
 import { type Arrival, received } from './received.ts';
-import { readToolCall, REST_VERSION } from './rest.ts';
+import { approvalPoll, readToolCall, REST_VERSION } from './rest.ts';
 import type { ReceiveDeps, Room } from './room.ts';
 import { routeOf } from './route.ts';
 import { createServer } from './server.ts';
@@ -91,7 +91,7 @@ function arrive(room: Room, req: IncomingMessage, res: ServerResponse, expects: 
   const heads = readHeaders(req.rawHeaders);
   const method = req.method ?? '';
   if (route.to === 'health' || route.to === 'ready') return probe(room, route.to, method, heads, res);
-  const exchange = new Exchange(room, res, newId() as CallId, route.to === 'rest' ? 'rest' : 'mcp', route.to === 'mcp' || route.to === 'channel' ? route.server : null); // the mint of call ids
+  const exchange = new Exchange(room, res, newId() as CallId, route.to === 'rest' || route.to === 'approval' ? 'rest' : 'mcp', route.to === 'mcp' || route.to === 'channel' ? route.server : null); // the mint of call ids
   res.on('close', exchange.gone);
   if (guard.isListed(heads.origin)) {
     if (guard.hostAllowed(heads.host) && isPreflight(method, heads)) return preflight(res, heads);
@@ -104,6 +104,7 @@ function arrive(room: Room, req: IncomingMessage, res: ServerResponse, expects: 
     return void exchange.refuse(refusal, undefined, undefined, refusal.code === 'receive.method' ? ['allow', allowOf(route)] : []);
   }
   const arrival: Arrival = { exchange, heads, req };
+  if (route.to === 'approval') return exchange.run(received(arrival, approvalPoll(route.id, exchange.id), 'modern', REST_VERSION));
   if (method !== 'POST') return openOrEnd(arrival, method);
   if (expects === 'continue') res.writeContinue();
   exchange.read(req, heads.contentLength === null ? (heads.transferEncoding === null ? 0 : -1) : Number(heads.contentLength), (end) => {

@@ -91,6 +91,7 @@ const PARAMS = vocabulary([
 const META = vocabulary([
   'progressToken', 'io.modelcontextprotocol/protocolVersion', 'io.modelcontextprotocol/clientCapabilities', 'io.modelcontextprotocol/clientInfo',
   'io.modelcontextprotocol/logLevel', 'io.modelcontextprotocol/subscriptionId', 'io.modelcontextprotocol/related-task',
+  'sallyport/modelRequestId', 'sallyport/reason', 'sallyport/ticket',
 ]);
 interface Vocabulary {
   readonly exact: ReadonlySet<string>;

@@ -27,6 +27,10 @@ export interface Told {
   readonly message: string;
   readonly retryable: boolean;
   readonly retryAfterMs: number | null;
+  /** The request that people are asked about; `url`: where its state is told. */
+  readonly approval: { readonly id: string; readonly expiresAt: string; readonly url: string } | null;
+  /** The text of the result that asks the caller's user in place of a refusal. */
+  readonly asks: string | null;
 }
 
 /**
@@ -47,6 +51,8 @@ export function tell(refusal: Refusal, door: 'mcp' | 'rest', method: string): To
     message: isHidden || refusal.tell === undefined ? says : `${says} ${refusal.tell}`,
     retryable: row.retryable,
     retryAfterMs: isHidden || refusal.retryAfterMs === undefined ? null : Math.max(0, Math.ceil(refusal.retryAfterMs)),
+    approval: isHidden || refusal.approval === undefined ? null : { id: refusal.approval.id, expiresAt: new Date(refusal.approval.expiresAt).toISOString(), url: `/approvals/${refusal.approval.id}` },
+    asks: isHidden || door === 'rest' ? null : (refusal.asks ?? null),
   };
 }
 const NOUNS: ReadonlyMap<string, string> = new Map([['prompts/get', 'prompt'], ['resources/read', 'resource']]);
@@ -60,8 +66,12 @@ export function refusalReply(asked: Asked, refusal: Refusal, metadataUrl: string
 
 /** The JSON-RPC message: a tool result the model can learn from, or an error. */
 export function refusalMessage(asked: Asked, told: Told, data?: Json): string {
-  const about = `"code":"${told.code}","correlation_id":"${asked.id}","retryable":${told.retryable}${told.retryAfterMs === null ? '' : `,"retry_after_ms":${told.retryAfterMs}`}`;
+  const wait = told.retryAfterMs === null ? '' : `,"retry_after_ms":${told.retryAfterMs}`;
+  const waits = told.approval === null ? '' : `,"approval_id":"${told.approval.id}","expires_at":"${told.approval.expiresAt}"`;
+  const about = `"code":"${told.code}","correlation_id":"${asked.id}","retryable":${told.retryable}${wait}${waits}`;
   const id = asked.rpcId === null ? '' : `"id":${JSON.stringify(asked.rpcId)},`;
+  // Only the modern era knows such a result; elsewhere it would read as a success (MCP 2026-07-28 MRTR).
+  if (told.asks !== null && asked.rpcId !== null && asked.era === 'modern') return `{"jsonrpc":"2.0",${id}"result":${told.asks}}`;
   if (told.isTool && asked.rpcId !== null) {
     const modern = asked.era === 'modern' ? ',"resultType":"complete"' : '';
     return `{"jsonrpc":"2.0",${id}"result":{"content":[{"type":"text","text":${JSON.stringify(told.message)}}],"isError":true${modern},"_meta":{"sallyport/refusal":{${about}}}}}`;
@@ -74,9 +84,12 @@ export function refusalMessage(asked: Asked, told: Told, data?: Json): string {
 export function refusalHeaders(told: Told, refusal: Refusal, metadataUrl: string | null): string[] {
   const headers = ['content-type', 'application/json'];
   if (told.status === 401) headers.push('www-authenticate', challenge(refusal.code, metadataUrl));
-  if (told.retryAfterMs !== null && (told.status === 429 || told.status === 503)) headers.push('retry-after', String(Math.max(1, Math.ceil(told.retryAfterMs / 1000))));
+  if (told.retryAfterMs !== null && (told.status === 429 || told.status === 503 || isPending(told))) headers.push('retry-after', String(Math.max(1, Math.ceil(told.retryAfterMs / 1000))));
+  if (isPending(told)) headers.push('location', told.approval.url);
   return headers;
 }
+/** Taken, to be looked at by people: where its state is told stands in `Location` (RFC 9110 section 15.3.3). */
+export const isPending = (told: Told): told is Told & { readonly approval: NonNullable<Told['approval']> } => told.status === 202 && told.approval !== null;
 /** Without a credential there is no error to name; with a wrong one all wrongs look alike. */
 function challenge(code: RefusalCode, metadataUrl: string | null): string {
   const parts = [code === 'authenticate.missing' ? '' : 'error="invalid_token"', metadataUrl === null ? '' : `resource_metadata="${metadataUrl}"`].filter((p) => p !== '');

@@ -38,6 +38,7 @@ export const METHODS: ReadonlyMap<string, MethodRoute> = new Map([
   ['subscriptions/listen', route('discovery', 'local', 'local', { endless: true })],
   ['$stream', route('discovery', 'local', 'local', { endless: true })],
   ['$end', route('discovery', 'local', 'local')],
+  ['$approval', route('discovery', null, 'local')],
   ['resources/read', route('read', 'own', 'own', MEMBER)],
   ['resources/subscribe', route('read', 'local', 'local', MEMBER)],
   ['resources/unsubscribe', route('read', 'local', 'local', MEMBER)],

@@ -28,6 +28,7 @@ export function createLocal(upstreams: ReadonlyMap<string, Upstream>, room: Room
     const { kind, method } = call.message;
     if (kind === 'stream') return stream(call, room);
     if (kind === 'end') return end(call, room);
+    if (kind === 'poll') return approvalState(call, room);
     if (kind !== 'request') return hear(call, room);
     if ((call.era === 'modern' ? LEGACY_ONLY : MODERN_ONLY).has(method)) return missing(call);
     switch (method) {
@@ -94,6 +95,13 @@ function hear(call: Journaled, room: Room): Done {
   const id = call.message.params['requestId'];
   if (call.message.method === 'notifications/cancelled' && call.session !== null && (typeof id === 'string' || typeof id === 'number')) room.inFlight.cancel(call.session, id);
   return go(bare(202, call.session, 'done'));
+}
+
+/** State only, and only to the requester: another's request looks like one that does not exist (CWE-639, CWE-203). */
+async function approvalState(call: Journaled, room: Room): Promise<Done> {
+  const { id } = call.message.params;
+  const state = typeof id === 'string' ? ((await room.deps.approvalOf?.(call.principal, id)) ?? null) : null;
+  return state === null ? stop({ code: 'approve.unknown', effect: 'none' }) : go(worded(call.message.rpcId, 200, 'result', JSON.stringify(state), state, null, 'done'));
 }
 
 function end(call: Journaled, room: Room): Done {
