@@ -45,11 +45,12 @@ describe('one call, one approval, one execution', () => {
     expect(await rig.judge(callOf())).toBe('approve.pending');
     expect(await rig.approve.approvals.list()).toHaveLength(1);
     expect(await decide(rig, 'ann')).toBe('approved');
+    expect(await decide(rig, 'ben')).toBe('closed');
     expect(await rig.judge(callOf())).toBe('go approved a');
     expect(await rig.judge(callOf())).toBe('approve.pending');
     expect((await waiting(rig)).id).not.toBe(request.id);
     expect((await waiting(rig)).similar).toEqual({ approved: 1, denied: 0, lastAt: rig.time.now });
-    expect(rig.notes.map((note) => note.event)).toEqual(['approval.requested', 'approval.decided', 'approval.used', 'approval.requested']);
+    expect(rig.notes.map((note) => note.event)).toEqual(['approval.requested', 'approval.decided', 'approval.refused', 'approval.used', 'approval.requested']);
     expect(rig.notes[1]).toMatchObject({ id: request.id, details: { binding: request.binding, by: 'ann', identity: 'admin:ann', verdict: 'approve', rationale: 'looked at it' } });
   });
 
@@ -111,6 +112,29 @@ describe('one call, one approval, one execution', () => {
     expect(await rig.judge(callOf({ args: '{ "to":"\\u00e9", "n":1.0 }', params: { _meta: { progressToken: 3 } } }))).toBe('go approved a');
   });
 
+  it('is taken only as approved, whoever asks', async () => {
+    const rig = await rigOf();
+    const { approvals } = rig.approve;
+    expect(await approvals.take('0'.repeat(64))).toEqual({ ok: false, fault: 'absent' });
+    const faults: string[] = [];
+    const take = async (args: string): Promise<void> => {
+      const request = (await approvals.list()).find((one) => one.argumentsText === args);
+      const taken = await approvals.take(request?.binding ?? '');
+      faults.push(taken.ok ? 'ok' : taken.fault);
+    };
+    for (const n of [1, 2, 3]) await rig.judge(callOf({ args: `{"n":${n}}` }));
+    await take('{"n":1}');
+    const idOf = async (args: string): Promise<string> => (await approvals.list()).find((one) => one.argumentsText === args)?.id ?? '';
+    await approvals.decide(await idOf('{"n":1}'), person('ann'), yes);
+    await approvals.decide(await idOf('{"n":2}'), person('ann'), yes);
+    await approvals.decide(await idOf('{"n":2}'), person('ben'), no);
+    await approvals.decide(await idOf('{"n":3}'), person('ann'), yes);
+    for (const n of [1, 1, 2]) await take(`{"n":${n}}`);
+    rig.pass(HOUR);
+    await take('{"n":3}');
+    expect(faults).toEqual(['pending', 'ok', 'used', 'denied', 'expired']);
+  });
+
   it('survives a restart, used and unused', async () => {
     const rig = await rigOf();
     await rig.judge(callOf());
@@ -144,6 +168,19 @@ describe('one call, one approval, one execution', () => {
     await expect(decide(rig, 'ann')).rejects.toThrow(/disk full/);
     isFull = false;
     expect(await rig.judge(callOf())).toBe('approve.pending');
+  });
+
+  it.each([['another call', (text: string) => text], ['another shape', (text: string, own: string) => own.replace('"shape":1', '"shape":2')]])('a record of %s in the store is refused', async (_, forged) => {
+    const rig = await rigOf();
+    await rig.judge(callOf());
+    await decide(rig, 'ann');
+    const [yesRow] = await rig.store.list('approval');
+    await rig.judge(callOf({ args: '{"n":2}' }));
+    const row = (await rig.store.list('approval')).find(({ id }) => id !== yesRow?.id);
+    if (row === undefined || yesRow === undefined) throw new Error('no rows');
+    await rig.store.put('approval', row.id, Buffer.from(forged(Buffer.from(yesRow.bytes).toString(), Buffer.from(row.bytes).toString())));
+    expect(await rig.judge(callOf({ args: '{"n":2}' }))).toBe('approve.unavailable');
+    expect(await rig.judge(callOf())).toBe('go approved a');
   });
 
   it('is refused when the store is gone', async () => {
@@ -417,6 +454,16 @@ describe('floods', () => {
     const all = await Promise.all(Array.from({ length: 100 }, () => rig.judge(callOf())));
     expect(new Set(all)).toEqual(new Set(['approve.pending']));
     expect(rig.notes).toHaveLength(1);
+  });
+
+  it('are bounded among all gateways on one store, and equal requests are one there, too', async () => {
+    const one = await rigOf({ max_pending_per_caller: 2 });
+    const two = await openRig({ max_pending_per_caller: 2 }, { folder: one.folder, time: one.time });
+    const ids = await Promise.all([one, two].map(async (rig) => rig.approve.stage.run(callOf())));
+    expect(ids[0]).toEqual(ids[1]);
+    expect(one.notes.concat(two.notes).filter((note) => note.event === 'approval.refused')).toMatchObject([{ details: { fault: 'duplicate' } }]);
+    expect((await Promise.all([one.judge(callOf({ args: '{"n":2}' })), two.judge(callOf({ args: '{"n":3}' }))])).toSorted()).toEqual(['approve.pending', 'approve.too_many']);
+    await two.close();
   });
 
   it('a request that could not be recorded gives its place back', async () => {

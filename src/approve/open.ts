@@ -141,7 +141,6 @@ async function take(desk: Desk, binding: string): Promise<Taken> {
   if (row === null) return { ok: false, fault: 'absent' };
   const kept = await settle(desk, row);
   const { request } = kept;
-  if (request.binding !== binding) return { ok: false, fault: 'absent' };
   if (request.state !== 'approved') return { ok: false, fault: request.state };
   if (!isEnough(request, await countable(request, desk.people, desk.approverNow))) return short(desk, kept);
   const says = narrowed(request, desk.compileNarrowing);
