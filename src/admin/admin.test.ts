@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AdminRig, openAdminRig } from '../../test/kit/admin-rig.ts';
 import { approval, callOf } from '../../test/kit/approve-rig.ts';
+import { adminConfig } from './config.ts';
 import { createKeyStore } from '../authenticate/index.ts';
 import { systemClock } from '../lib/clock.ts';
 
@@ -124,6 +125,11 @@ describe('the listener', () => {
     for (const path of ['/health', '/approvals', '/openapi.json']) {
       expect((await rig.ask('GET', path)).headers).toMatchObject({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' });
     }
+  });
+
+  it('never stands beyond this machine in the clear', () => {
+    expect(adminConfig.safeParse({ port: 1, host: '0.0.0.0' }).success).toBe(false);
+    expect(adminConfig.safeParse({ port: 1, host: '0.0.0.0', tls: { cert: 'file:c', key: 'file:k' } }).success).toBe(true);
   });
 
   it('is off unless a port is set', async () => {

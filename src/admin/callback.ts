@@ -4,7 +4,7 @@ import type { Store } from '../store/index.ts';
 import type { AdminKeys } from './admin-keys.ts';
 import type { WebhookConfig } from './config.ts';
 import type { Heads } from './heads.ts';
-import { isCallbackSigned, WINDOW_MS } from './sign.ts';
+import { isCallbackSigned, strong, WINDOW_MS } from './sign.ts';
 
 /** Nonces seen, as long as their time would be taken. */
 const SEEN = 'admin_nonce';
@@ -21,7 +21,7 @@ export function createCallbacks(hooks: readonly WebhookConfig[], deps: { readonl
     if (timestamp === null || nonce === null || signature === null || !/^\d{1,12}$/.test(timestamp) || !NONCE.test(nonce)) return null;
     if (Math.abs(deps.clock.now() - Number(timestamp) * 1_000) > WINDOW_MS) return null;
     const names = new Set<string>();
-    for (const hook of open) if (isCallbackSigned(await deps.secret(hook.secret), timestamp, nonce, body, signature)) names.add(hook.approver);
+    for (const hook of open) if (isCallbackSigned(strong(await deps.secret(hook.secret)), timestamp, nonce, body, signature)) names.add(hook.approver);
     const [name, ...others] = names;
     // One secret for two people tells of neither.
     if (name === undefined || others.length > 0) return null;

@@ -68,6 +68,7 @@ export function createAdmin(config: AdminConfig, webhooks: readonly WebhookConfi
   return {
     listen: async () => {
       sender = startWebhooks(webhooks, { ...deps, linkFor: (event, approver) => (base === '' || config.port === null ? null : `${base}/links/${links.make(event.request, `admin:${approver}`)}`) });
+      for (const { approver } of webhooks) if (approver !== null && (await deps.keys.byId(`admin:${approver}`)) === null) deps.log('webhook: its approver is no admin, so its links and callbacks decide nothing', { error: approver });
       if (config.port === null) return null;
       const wrong = listenFault(config);
       if (wrong !== null) throw new Error(`admin.host: ${wrong}`);

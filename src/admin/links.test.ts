@@ -127,7 +127,7 @@ function callbacks(): void {
     const { id } = await rig.waiting();
     const body = JSON.stringify({ approval: id, verdict: 'approve', rationale: 'ok' });
     const refused = { status: 401, body: { code: 'admin.signature' } };
-    expect(await send(rig, body, { secret: 'wrong' })).toMatchObject(refused);
+    expect(await send(rig, body, { secret: 'wrong-secret-of-32-characters!!!' })).toMatchObject(refused);
     expect(await send(rig, body, { secret: 'another-secret-of-32-characters!' })).toMatchObject(refused);
     expect(await send(rig, body, { at: rig.rig.time.now - 301_000 })).toMatchObject(refused);
     expect(await send(rig, body, { at: rig.rig.time.now + 301_000 })).toMatchObject(refused);

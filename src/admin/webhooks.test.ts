@@ -9,11 +9,12 @@ const undo: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
+const SECRET = 's3cret-of-at-least-24-characters';
 type Receiver = Awaited<ReturnType<typeof openReceiver>>;
 async function scene(hook: object = {}, answers?: readonly number[]): Promise<{ rig: AdminRig; receiver: Receiver }> {
   const receiver = await openReceiver(answers);
   undo.push(receiver.close);
-  const rig = await openAdminRig({ webhooks: [{ url: receiver.url, secret: 'env:HOOK', allow_loopback: true, ...hook }], secrets: { HOOK: 's3cret', URL: receiver.url } });
+  const rig = await openAdminRig({ webhooks: [{ url: receiver.url, secret: 'env:HOOK', allow_loopback: true, ...hook }], secrets: { HOOK: SECRET, URL: receiver.url } });
   undo.push(rig.close);
   return { rig, receiver };
 }
@@ -28,7 +29,7 @@ it('tells what happens, signed, without the arguments', async () => {
   expect(decided?.body).toMatchObject({ event: 'decided', decision: { by: 'dora', verdict: 'approve', rationale: 'looked at it', channel: 'api' } });
   for (const { headers, text } of receiver.got) {
     expect(text).not.toContain('canary-4711');
-    const signature = createHmac('sha256', 's3cret').update(`${String(headers['sallyport-timestamp'])}.${text}`).digest('hex');
+    const signature = createHmac('sha256', SECRET).update(`${String(headers['sallyport-timestamp'])}.${text}`).digest('hex');
     expect(headers).toMatchObject({ 'content-type': 'application/json', 'sallyport-signature': `v1=${signature}`, 'sallyport-delivery': JSON.parse(text).delivery, 'sallyport-event': JSON.parse(text).event });
   }
 });
@@ -48,8 +49,19 @@ it('tries again with the same id, and holds up nobody', async () => {
   await receiver.wait(3);
   expect(new Set(receiver.got.map(({ headers }) => headers['sallyport-delivery'])).size).toBe(1);
   expect(rig.logs.join()).toContain('status 500');
-  expect(rig.logs.join()).not.toContain('s3cret');
+  expect(rig.logs.join()).not.toContain(SECRET);
 }, 20_000);
+
+it('signs with no secret that could be guessed', async () => {
+  const { rig, receiver } = await scene({ secret: 'env:URL' }); // long enough
+  await rig.waiting();
+  await receiver.wait(1);
+  const weak = await scene({ secret: 'env:NONE' });
+  await weak.rig.waiting();
+  while (weak.rig.logs.length === 0) await new Promise((done) => setTimeout(done, 5));
+  expect(weak.rig.logs[0]).toContain('at least 24');
+  expect(weak.receiver.got).toEqual([]);
+});
 
 it('reaches declared addresses only, and the log never names the URL', async () => {
   const { rig, receiver } = await scene({ url: { secret: 'env:URL' }, allow_loopback: false, allow_private: true });
@@ -65,7 +77,8 @@ it('Slack: whatever comes from outside is plain text', async () => {
   const { rig, receiver } = await scene({ format: 'slack', secret: null, include_arguments: true });
   await rig.waiting({ args: JSON.stringify({ n: 1, note: evil }), tool: { name: evil }, principal: { caller: evil } });
   await receiver.wait(1);
-  const { text, blocks, ...flags } = receiver.got[0]?.body as { text: string; blocks: { type: string }[] };
+  const [{ body } = { body: null }] = receiver.got;
+  const { text, blocks, ...flags } = body as { text: string; blocks: { type: string }[] };
   expect(flags).toEqual({ mrkdwn: false, parse: 'none', link_names: false, unfurl_links: false, unfurl_media: false });
   expect(text).not.toMatch(/[<>*@|]|:\/\/|\u202e/);
   expect(JSON.stringify(blocks)).not.toContain('"mrkdwn"');

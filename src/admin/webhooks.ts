@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { WebhookConfig } from './config.ts';
 import { payloadOf } from './payload.ts';
-import { signatureOf } from './sign.ts';
+import { signatureOf, strong } from './sign.ts';
 
 export interface WebhookDeps {
   readonly approvals: Pick<Approvals, 'onEvent'>;
@@ -86,7 +86,7 @@ async function send(hook: WebhookConfig, { id, event, at }: Delivery, deps: Webh
   const body = JSON.stringify(payloadOf({ event, delivery: id, at, link, includeArguments: hook.include_arguments }, hook.format));
   const url = typeof hook.url === 'string' ? hook.url : await deps.secret(hook.url.secret);
   const timestamp = String(Math.floor(deps.clock.now() / 1_000)); // of this attempt: receivers refuse old ones
-  const signed = hook.secret === null ? {} : { 'sallyport-signature': signatureOf(await deps.secret(hook.secret), timestamp, body) };
+  const signed = hook.secret === null ? {} : { 'sallyport-signature': signatureOf(strong(await deps.secret(hook.secret)), timestamp, body) };
   await deps.postJson(url, body, { 'sallyport-event': event.kind, 'sallyport-delivery': id, 'sallyport-timestamp': timestamp, ...signed }, signal, { allowLoopback: hook.allow_loopback, allowPrivate: hook.allow_private });
 }
 

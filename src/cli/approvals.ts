@@ -74,7 +74,7 @@ async function ask<T>(where: Where, method: 'GET' | 'POST', path: string, body?:
       origin: base.origin, path: base.pathname.replace(/\/$/, '') + path, method, ...(body === undefined ? {} : { body }),
       headers: { authorization: `Bearer ${key}`, accept: 'application/json', 'user-agent': `sallyport-cli/${VERSION}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
     });
-    return judged<T>(answer.statusCode, await answer.body.text());
+    return judged(answer.statusCode, await answer.body.text()) as T; // our own server's document
   } catch (error) {
     if (error instanceof Exit) throw error;
     throw new Exit(1, `no answer from ${base.origin}: ${error instanceof Error ? error.message : String(error)}. Is the gateway running, and is admin.port set?`);
@@ -82,14 +82,14 @@ async function ask<T>(where: Where, method: 'GET' | 'POST', path: string, body?:
     await egress.close();
   }
 }
-function judged<T>(status: number, text: string): T {
+function judged(status: number, text: string): unknown {
   let value: unknown = null;
   try {
     value = JSON.parse(text);
   } catch {
     throw new Exit(1, `refused (${status}): the answer is no JSON; is this the admin listener?`);
   }
-  if (status === 200) return value as T; // our own server's document
+  if (status === 200) return value;
   const { code = 'unknown', message = '' } = value as { code?: string; message?: string };
   throw new Exit(1, shown(`refused (${code}): ${message}`));
 }

@@ -26,7 +26,7 @@ describe('help', () => {
   }
   it('knows every verb of the issue', () => {
     const names = all(buildProgram(), '').map(([path]) => path.trim());
-    expect(names).toEqual(expect.arrayContaining(['serve', 'demo', 'check', 'config schema', 'import', 'key create', 'key list', 'key rotate', 'key revoke', 'tools list', 'call', 'audit tail', 'audit query', 'audit export', 'audit verify', 'version']));
+    expect(names).toEqual(expect.arrayContaining(['serve', 'demo', 'check', 'config schema', 'import', 'key create', 'key list', 'key rotate', 'key revoke', 'tools list', 'call', 'admin create', 'admin list', 'admin revoke', 'approvals list', 'approvals show', 'approvals approve', 'approvals deny', 'audit tail', 'audit query', 'audit export', 'audit verify', 'version']));
   });
 });
 
