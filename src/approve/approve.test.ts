@@ -456,6 +456,16 @@ describe('floods', () => {
     expect(rig.notes).toHaveLength(1);
   });
 
+  it('a place is given back once, not again when somebody else has it', async () => {
+    const rig = await rigOf({ max_pending_per_caller: 1 });
+    await rig.judge(callOf({ args: '{"n":1}' }));
+    const id = (await waiting(rig)).id;
+    await rig.approve.approvals.decide(id, person('ann'), yes);
+    await rig.judge(callOf({ args: '{"n":2}' }));
+    await rig.approve.approvals.decide(id, person('ben'), no);
+    expect(await rig.judge(callOf({ args: '{"n":3}' }))).toBe('approve.too_many');
+  });
+
   it('are bounded among all gateways on one store, and equal requests are one there, too', async () => {
     const one = await rigOf({ max_pending_per_caller: 2 });
     const two = await openRig({ max_pending_per_caller: 2 }, { folder: one.folder, time: one.time });

@@ -59,7 +59,7 @@ async function request(desk: Desk, asked: Asked, watch: (request: ApprovalReques
     // Equal requests are one: repeating a call must not ring again (floods).
     if (before !== null && (before.request.state === 'pending' || before.request.state === 'approved')) return { state: 'pending', request: before.request, isNew: false };
     const made = await draft(desk, asked);
-    const slot = await desk.slots.take(asked.payer, made.expiresAt);
+    const slot = await desk.slots.take(asked.payer, made.id, made.expiresAt);
     if (slot === null) return { state: 'too_many' };
     const kept = await record(desk, made, slot, before);
     if (kept === null) continue;
@@ -79,7 +79,7 @@ async function record(desk: Desk, made: ApprovalRequest, slot: string, before: K
     kept = await desk.records.add(made, slot, before);
     if (kept === null) await desk.note('approval.refused', noteOf(made, { fault: 'duplicate' }));
   } finally {
-    if (kept === null) await desk.slots.free(slot);
+    if (kept === null) await desk.slots.free(slot, made.id);
   }
   return kept;
 }
@@ -122,10 +122,10 @@ async function decide(desk: Desk, id: string, ...[approver, verdict]: Parameters
 }
 
 /** The place and the count come after: what fails here changes nothing of the decision. */
-async function afterDecision(desk: Desk, { slot }: Kept, { state, requester, target }: ApprovalRequest): Promise<void> {
+async function afterDecision(desk: Desk, { slot }: Kept, { id, state, requester, target }: ApprovalRequest): Promise<void> {
   if (state !== 'approved' && state !== 'denied') return;
   try {
-    await desk.slots.free(slot);
+    await desk.slots.free(slot, id);
     await desk.similar.count({ principalId: requester.principalId, target: target.id }, state, desk.now());
   } catch (thrown) {
     desk.log('approvals: a place could not be given back', { error: String(thrown) });

@@ -17,7 +17,6 @@ export async function settle(desk: Desk, kept: Kept): Promise<Kept> {
     const done = await desk.records.replace(kept, { ...request, state: 'expired', closedAt: Math.min(now, request.expiresAt) });
     if (done === null) return reread(desk, kept);
     await desk.note('approval.expired', noteOf(done.request, {}));
-    await desk.slots.free(kept.slot);
     desk.news.tell({ kind: 'expired', request: done.request });
     return done;
   }
