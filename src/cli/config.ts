@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
-import { configJsonSchema, configReference, formatFault, importConfig, loadConfig, readText } from '../config/index.ts';
+import { dirname, resolve } from 'node:path';
+import { judgeFolder, policyFilesPage, readFolder } from '../authorize/policy/index.ts';
+import { authorizeDrafts, type Config, configJsonSchema, configReference, formatFault, importConfig, loadConfig, readText } from '../config/index.ts';
+import { visible } from '../lib/visible.ts';
 import { refusalTable } from '../receive/index.ts';
 import { example, Exit } from './exit.ts';
 
@@ -12,8 +15,16 @@ export function addCheck(program: Command): void {
     .action((file: string) => {
       const loaded = loadConfig(file);
       if (!loaded.ok) throw new Exit(2, [...loaded.faults.map(formatFault), `${loaded.faults.length} fault(s).`].join('\n'));
+      if (loaded.config.authorize.policy !== undefined) checkPolicy(loaded.config, resolve(dirname(file), loaded.config.authorize.policy));
       console.log(`${file} is valid: ${Object.keys(loaded.config.dispatch.servers).length} server(s), ${loaded.config.authorize.rules.length} rule(s).`);
     });
+}
+
+/** What would stop the gateway from starting with the policy folder. */
+function checkPolicy(config: Config, folder: string): void {
+  const judged = judgeFolder(readFolder(folder), { inline: config.authorize, folder, requireTests: config.authorize.require_tests, between: (rules) => authorizeDrafts({ ...config, authorize: rules }) });
+  if (!judged.ok) throw new Exit(2, [...judged.reasons.map(visible), `${judged.reasons.length} fault(s).`].join('\n'));
+  console.log(visible(`${folder} is valid: ${judged.policy.config.rules.length} rule(s) with those of the file, ${judged.report.total} test(s), version ${judged.report.version}.`));
 }
 
 /** `config schema` and `config docs`. */
@@ -31,15 +42,16 @@ export function addConfig(program: Command): void {
     .action(() => void process.stdout.write(configReference()));
 }
 
-/** `docs refusals`: the reference that is generated from the refusal catalogue. */
+/** `docs refusals|policy-files`: the references that are generated from the refusal catalogue and from the schemas of rules and tests. */
 export function addDocs(program: Command): void {
   program
     .command('docs <page>')
-    .description('Print a generated reference page: refusals')
+    .description('Print a generated reference page: refusals or policy-files')
     .addHelpText('after', example('sallyport docs refusals'))
     .action((page: string) => {
-      if (page !== 'refusals') throw new Exit(2, `there is no page ${page}: refusals`);
-      process.stdout.write(refusalTable());
+      const write = new Map([['refusals', refusalTable], ['policy-files', policyFilesPage]]).get(page);
+      if (write === undefined) throw new Exit(2, `there is no page ${page}: refusals, policy-files`);
+      process.stdout.write(write());
     });
 }
 

@@ -7,6 +7,7 @@ export { type Document, readDocument } from './document.ts';
 export { type ConfigFault, type Draft, formatFault } from './fault.ts';
 export { importConfig } from './import.ts';
 export { type Loaded, loadConfig, parseConfig, readText } from './load.ts';
+export { tableOf } from './reference.ts';
 export type { Config } from './schema.ts';
 
 /** JSON Schema 2020-12 of the config file, for editors: what `config schema` prints. */

@@ -59,10 +59,14 @@ dispatch:
 
 function roomOf(name: string, room: Schema): string {
   const { meaning, examples } = bare(room);
-  const rows = rowsOf(room, '', 0).map((row) => `| \`${row.key}\` | ${cell(row.type)} | ${cell(row.fallback)} | ${cell(row.meaning)} |`);
-  const table = rows.length === 0 ? [] : ['| key | type | default | meaning |', '|---|---|---|---|', ...rows, ''];
+  const table = tableOf(room);
   const example = examples[0] === undefined ? [] : ['```yaml', stringify({ [name]: examples[0] }, { lineWidth: 120 }).trimEnd(), '```', ''];
   return [`## ${name}`, '', ...(meaning === '' ? [] : [meaning, '']), ...table, ...example].join('\n');
+}
+/** The lines of a table of all keys of a schema, and an empty one; none for what has no keys. */
+export function tableOf(schema: Schema): readonly string[] {
+  const rows = rowsOf(schema, '', 0).map((row) => `| \`${row.key}\` | ${cell(row.type)} | ${cell(row.fallback)} | ${cell(row.meaning)} |`);
+  return rows.length === 0 ? [] : ['| key | type | default | meaning |', '|---|---|---|---|', ...rows, ''];
 }
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ');
 

@@ -2,7 +2,7 @@ import type { Principal } from '../../call/principal.ts';
 import type { Target, Tool } from '../../call/target.ts';
 import type { Place, PlacedTest } from './assemble.ts';
 import type { Asked } from './engine.ts';
-import type { CallerFacts, CallFacts, Expected } from './test-file.ts';
+import { aimOf, type CallerFacts, type CallFacts, type Expected } from './test-file.ts';
 
 /** A Wednesday noon: a test that names no time says the same on every day of every year. */
 const NOON = Date.parse('2026-01-07T12:00:00Z');
@@ -21,15 +21,8 @@ export function casesOf({ test, cases, ...place }: PlacedTest): readonly Case[] 
   });
   if (test.cases === undefined) return [made(test.name, place, test.caller ?? {}, test.call ?? {}, test.expect ?? 'deny')];
   return test.cases.map((each, i) =>
-    made(`${test.name}: ${each.name ?? `case ${i + 1}`}`, cases[i] ?? place, { ...test.caller, ...each.caller }, aim(test.call, each.call), each.expect ?? test.expect ?? 'deny'));
+    made(`${test.name}: ${each.name ?? `case ${i + 1}`}`, cases[i] ?? place, { ...test.caller, ...each.caller }, aimOf(test.call, each.call), each.expect ?? test.expect ?? 'deny'));
 }
-/** A case that writes its arguments the other way means its own. */
-function aim(shared: CallFacts = {}, own: CallFacts = {}): CallFacts {
-  const { arguments: map, arguments_json: text, ...rest } = shared;
-  const takesShared = own.arguments === undefined && own.arguments_json === undefined;
-  return { ...rest, ...(takesShared && map !== undefined && { arguments: map }), ...(takesShared && text !== undefined && { arguments_json: text }), ...own };
-}
-
 /** The caller that a credential with these facts would make. */
 export function principalOf(facts: CallerFacts): Principal {
   const { name = 'tester', user = null, team = null, agent = null, client = null, workspace = null, tenant = null, environment = null } = facts;

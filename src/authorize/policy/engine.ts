@@ -3,6 +3,7 @@ import { type JsonObject, isObject } from '../../call/json.ts';
 import { parseStrict } from '../../lib/strict-json.ts';
 import type { AuthorizeConfig } from '../config.ts';
 import { type Authorize, createAuthorize, type Explained, type Judged, type Place } from '../index.ts';
+import { ARGUMENT_LIMITS } from './test-file.ts';
 
 /** One call as a test, or `policy explain`, puts it. */
 export interface Asked {
@@ -48,7 +49,7 @@ export function createEngine(config: AuthorizeConfig): Engine {
 /** As receive reads them. Text that a call could not be made of, and what is no object, is as good as no arguments: constraints refuse it. */
 export function judgedOf({ argumentsText: text }: Pick<Asked, 'argumentsText'>): Judged | undefined {
   if (text === null) return undefined;
-  const read = parseStrict(text, { maxDepth: 64, maxKeys: 10_000 });
+  const read = parseStrict(text, ARGUMENT_LIMITS);
   const value: JsonObject | null = read.ok && isObject(read.value) ? read.value : null;
   return value === null ? { value: {}, text: '{}' } : { value, text };
 }

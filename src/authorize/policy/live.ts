@@ -44,6 +44,7 @@ export interface LivePolicy {
 
 /** How often the pin is looked for; `policy rollback` in another process works within this and the time the tests take. */
 const POLL_MS = 250;
+const RETRY_MS = 5_000;
 /** Lines in one record or log entry; `policy test` tells all. */
 const REASONS = 20;
 
@@ -78,9 +79,17 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
   await goLive(deps, versions, state, first, () => undefined);
   if (state.live === null) throw new PolicyRefused(['the policy cannot go live:', ...reasonsOf(first), ...(state.pin === null ? [] : [`${state.pin.version} is pinned; \`sallyport policy rollback --release\` releases it`])].join('\n'));
 
+  let watch: Watch | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let again: NodeJS.Timeout | undefined;
   // One thing at a time: a reload and a rollback that meet must not leave half of each.
   let turn: Promise<void> = Promise.resolve();
-  const inTurn = (work: () => Promise<void>): Promise<void> => (turn = turn.then(work).catch((thrown: unknown) => deps.log('the policy could not be followed', { fault: String(thrown) })));
+  const inTurn = (work: () => Promise<void>): Promise<void> => (turn = turn.then(work).catch((thrown: unknown) => {
+    // The store, the audit or a room would not take it: the old one stays, and it is tried again.
+    state.rejected ??= 'failed';
+    again ??= setTimeout(() => { again = undefined; watch?.poke(); }, RETRY_MS).unref();
+    deps.log('the policy could not be followed', { fault: String(thrown) });
+  }));
   const swap = (config: AuthorizeConfig): void => { for (const listener of listeners) listener(config); };
   const load = async (by: Cause): Promise<void> => {
     const candidate = fromFolder(deps, state, by);
@@ -103,8 +112,6 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
     else await goLive(deps, versions, state, await fromPin(deps, versions, pin, 'rollback'), swap);
   });
 
-  let watch: Watch | null = null;
-  let timer: NodeJS.Timeout | undefined;
   return {
     config: () => liveOf(state).policy.config,
     version: () => liveOf(state).report.version,
@@ -120,6 +127,7 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
     close: async () => {
       watch?.close();
       clearInterval(timer);
+      clearTimeout(again);
       await turn;
     },
   };
@@ -155,15 +163,15 @@ async function goLive(deps: PolicyDeps, versions: Versions, state: State, candid
   if (!judged.ok) return reject(deps, state, candidate);
   const { policy, report } = judged;
   const before = state.live?.good;
-  state.rejected = null;
   const same = before?.report.version === report.version;
-  if (same && before.policy.hash === policy.hash && (by === 'reload' || by === 'start')) return;
+  if (same && before.policy.hash === policy.hash && by === 'reload') return void (state.rejected = null);
   const at = new Date(deps.clock.now()).toISOString();
   await versions.keep({ version: report.version, hash: policy.hash, by, rules: policy.config.rules.length, tests: report.total, inline: candidate.inline, texts: policy.texts }, at);
   const told = { by, hash: policy.hash, rules: policy.config.rules.length, tests: report.total, files: policy.texts.length, pinned: state.pin !== null, before: before?.report.version ?? null };
   await deps.note(by === 'rollback' ? 'policy.rolled_back' : 'policy.loaded', { policy_version: report.version, tool_input: told });
   if (!same) swap(policy.config);
   state.live = { good: judged, by };
+  state.rejected = null;
   await versions.setLive(report.version);
   deps.log(state.pin === null ? 'policy in force' : 'policy in force, pinned', { version: report.version, ...told });
 }

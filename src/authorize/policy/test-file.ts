@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { isObject } from '../../call/json.ts';
 import { RISKS } from '../../call/target.ts';
+import { parseStrict } from '../../lib/strict-json.ts';
 
 const text = z.string().min(1).max(256);
 const name = (what: string) => text.optional().describe(`${what}; left out: none.`);
@@ -36,7 +38,7 @@ const expectation = z.strictObject({
   groups: z.array(text).optional().describe('Exactly the groups that may approve; left out: any.'),
   quorum: z.int().min(1).optional().describe('So many must approve; left out: any.'),
   rate: z.string().optional().describe('The rate that the rules set, `5/hour`; left out: any.'),
-  code: z.string().regex(/^authorize\.[a-z_]+$/, { error: 'is one of the codes `authorize.*` of docs/reference/refusals.md' }).optional().describe('The code of the refusal; left out: any.'),
+  code: z.string().regex(/^authorize\.[a-z_]+$/, { error: 'must be one of the codes `authorize.*` of docs/reference/refusals.md' }).optional().describe('The code of the refusal; left out: any.'),
   shadows: z.record(text, z.enum(['allow', 'deny', 'error'])).optional().describe('Exactly the rules on trial that match, and what each would have said; left out: any.'),
 }).superRefine((e, ctx) => {
   const wrong = (key: string, message: string): void => ctx.addIssue({ code: 'custom', path: [key], message });
@@ -60,11 +62,12 @@ const test = z.strictObject({
 }).superRefine((t, ctx) => {
   for (const [at, each] of (t.cases ?? [{}]).entries()) {
     const path = t.cases === undefined ? [] : ['cases', at];
-    const aim = { ...t.call, ...('call' in each ? each.call : {}) };
+    const aim = aimOf(t.call, 'call' in each ? each.call : {});
     const wrong = (message: string): void => ctx.addIssue({ code: 'custom', path: [...path], message }); // zod writes into it
     if ((aim.tool === undefined) === (aim.method === undefined)) wrong('the call needs either `tool` or `method`');
     if (aim.tool !== undefined && aim.server === undefined) wrong('the call of a tool needs `server`');
     if (aim.class === undefined) wrong('the call needs its `class`');
+    if (aim.arguments_json !== undefined && !isArguments(aim.arguments_json)) wrong('`arguments_json` is no JSON object that the gateway would take');
     if (aim.arguments !== undefined && aim.arguments_json !== undefined) wrong('the call has both `arguments` and `arguments_json`; keep one of them');
     if (t.expect === undefined && !('expect' in each && each.expect !== undefined)) wrong('needs `expect`');
   }
@@ -77,3 +80,17 @@ export type Test = TestFile['tests'][number];
 export type CallerFacts = z.infer<typeof caller>;
 export type CallFacts = z.infer<typeof call>;
 export type Expected = z.infer<typeof expectation>;
+
+/** The call of a case: what it does not say itself is as the test says. One that writes its arguments the other way means its own. */
+export function aimOf(shared: CallFacts = {}, own: CallFacts = {}): CallFacts {
+  const { arguments: map, arguments_json: text, ...rest } = shared;
+  const takesShared = own.arguments === undefined && own.arguments_json === undefined;
+  return { ...rest, ...(takesShared && map !== undefined && { arguments: map }), ...(takesShared && text !== undefined && { arguments_json: text }), ...own };
+}
+/** A typo in them would make a call without arguments, and a test of a deny that passes for another reason. */
+function isArguments(text: string): boolean {
+  const read = parseStrict(text, ARGUMENT_LIMITS);
+  return read.ok && isObject(read.value);
+}
+/** Those of receive/, or thereabouts. */
+export const ARGUMENT_LIMITS = { maxDepth: 64, maxKeys: 10_000 } as const;
