@@ -24,6 +24,11 @@ const sure: Obligation = { id: 'c', by: 'approve', kind: 'confirm', why: '' };
 const meta = (fields: JsonObject): { params: { _meta: JsonObject } } => ({ params: { _meta: fields } });
 const yes = { verdict: 'approve', rationale: 'ok', narrowing: null, channel: 'api' } as const;
 
+it('a duty of a kind that this room does not know is met by nobody', async () => {
+  const rig = await rigOf();
+  expect(await rig.judge(callOf({ duties: [{ id: 'z', by: 'approve', kind: 'oath', why: '' } as unknown as Obligation] }))).toBe('go null ');
+});
+
 describe('reason', () => {
   it.each([{}, { 'sallyport/reason': '' }, { 'sallyport/reason': ' \u200b' }, { 'sallyport/reason': 7 }, { 'sallyport/reason': 'x'.repeat(1_001) }])('%j is none', async (fields) => {
     const rig = await rigOf();
