@@ -121,6 +121,24 @@ describe('the listener', () => {
     expect(answer.toLowerCase()).toContain('connection: close');
   });
 
+  it('slow strangers do not keep people out', async () => {
+    const sockets = Array.from({ length: 12 }, () => connect(rig.port, '127.0.0.1'));
+    let refused = '';
+    for (const socket of sockets) {
+      socket.on('data', (chunk) => (refused += chunk.toString())).on('error', () => undefined);
+      socket.write(`POST /callbacks/approvals HTTP/1.1\r\nhost: 127.0.0.1:${rig.port}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`);
+    }
+    while ((refused.match(/admin\.busy/g) ?? []).length < 4) await new Promise((done) => setTimeout(done, 5));
+    expect((await rig.ask('GET', '/approvals', { key: rig.key.dora })).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+    while ((await rig.ask('POST', '/callbacks/approvals', { headers: JSON_TYPE, body: '{}' })).status === 503) await new Promise((done) => setTimeout(done, 5));
+  });
+
+  it('headers beyond what is read are refused, not cut off', async () => {
+    const many = Array.from({ length: 64 }, (_, i) => [`x-${i}`, '1']).flat();
+    expect(await rig.ask('GET', '/health', { headers: many })).toMatchObject({ status: 400, body: { code: 'admin.headers' } });
+  });
+
   it('every answer is harmless to browsers and caches', async () => {
     for (const path of ['/health', '/approvals', '/openapi.json']) {
       expect((await rig.ask('GET', path)).headers).toMatchObject({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' });

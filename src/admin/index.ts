@@ -19,7 +19,6 @@ import { startWebhooks } from './webhooks.ts';
 
 export { AdminFault, createAdminKeys, describeAdmin } from './admin-keys.ts';
 export type { AdminKeys, AdminRecord } from './admin-keys.ts';
-export { ADMIN_FAULTS } from './faults.ts';
 export { lineOf, screenOf } from './screen.ts';
 export type { ApprovalView } from './view.ts';
 
@@ -51,8 +50,12 @@ interface Room extends RouteDeps {
   readonly deps: AdminDeps;
   fault: string | null;
   inFlight: number;
+  /** Bodies being read of senders who have proved nothing yet. */
+  strangers: number;
 }
 const MOST_IN_FLIGHT = 64;
+/** Slow senders without a key take these places and no others, so they cannot keep people out (CWE-400). */
+const MOST_STRANGERS = 8;
 
 export function createAdmin(config: AdminConfig, webhooks: readonly WebhookConfig[], deps: AdminDeps): Admin {
   const links = createLinks(deps.linkKey, deps.store, deps.keys, deps.clock);
@@ -61,7 +64,7 @@ export function createAdmin(config: AdminConfig, webhooks: readonly WebhookConfi
     approvals: deps.approvals, keys: deps.keys, clock: deps.clock, links, deps,
     callback: createCallbacks(webhooks, deps),
     guard: createOriginGuard({ ...config, origins: [] }),
-    failures: createFailures(deps.clock), fault: null, inFlight: 0,
+    failures: createFailures(deps.clock), fault: null, inFlight: 0, strangers: 0,
   };
   let server: Server | null = null;
   let sender: { readonly close: () => Promise<void> } | null = null;
@@ -135,7 +138,7 @@ async function judged(room: Room, req: IncomingMessage, res: ServerResponse, hea
   if (query === null) return refused('admin.body', 'Credentials and other parameters do not go into the query.');
   const person = route.proof === 'key' ? await personOf(room, heads) : null;
   if (route.proof === 'key' && person === null) return await failed(room, req, 'admin.unauthenticated');
-  const body = route.method === 'GET' ? Buffer.alloc(0) : await bodyOf(route, req, res, heads);
+  const body = route.method === 'GET' ? Buffer.alloc(0) : await bodyOf(room, route, req, res, heads);
   if (!Buffer.isBuffer(body)) return body;
   const answer = await route.run({ heads, query, body, person }, room);
   const isProofWrong = (route.proof === 'link' && 'status' in answer && answer.status === 404) || ('refused' in answer && answer.refused === 'admin.signature');
@@ -170,10 +173,17 @@ async function failed(room: Room, req: IncomingMessage, answer: Answer | 'admin.
   return typeof answer === 'string' ? refused(answer) : answer;
 }
 
-async function bodyOf(route: Route, req: IncomingMessage, res: ServerResponse, heads: Heads): Promise<Buffer | Answer> {
+async function bodyOf(room: Room, route: Route, req: IncomingMessage, res: ServerResponse, heads: Heads): Promise<Buffer | Answer> {
   const wrong = bodyFault(route, heads);
   if (wrong !== null) return wrong;
   if (Number(heads['content-length'] ?? 0) > MAX_BODY) return refused('admin.too_large');
+  const isStranger = route.proof !== 'key';
+  if (isStranger && room.strangers >= MOST_STRANGERS) return refused('admin.busy');
   if (req.headers.expect !== undefined) res.writeContinue();
-  return (await readBody(req)) ?? refused('admin.too_large');
+  room.strangers += isStranger ? 1 : 0;
+  try {
+    return (await readBody(req)) ?? refused('admin.too_large');
+  } finally {
+    room.strangers -= isStranger ? 1 : 0;
+  }
 }

@@ -121,6 +121,12 @@ function callbacks(): void {
     expect(await rig.rig.approve.approvals.get(id)).toMatchObject({ decisions: [{ by: 'dora', channel: 'webhook' }] });
     expect(await send(rig, body)).toMatchObject({ status: 401, body: { code: 'admin.signature' } });
   });
+  it('one secret for two people tells of neither', async () => {
+    const rig = await openAdminRig({ secrets: { A: SECRET, B: SECRET }, webhooks: ['dora', 'eli'].map((approver, i) => ({ url: 'https://h.example/x', secret: `env:${'AB'[i]}`, approver, callback: true, events: ['digest'] })) });
+    undo.push(rig.close);
+    const { id } = await rig.waiting();
+    expect(await send(rig, JSON.stringify({ approval: id, verdict: 'approve', rationale: 'ok' }))).toMatchObject({ status: 401 });
+  });
   it('refuses what is forged, old, of a hook without callbacks, or our own message sent back', async () => {
     const s = await scene();
     const { rig } = s;
