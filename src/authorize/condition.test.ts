@@ -19,7 +19,7 @@ describe('what a condition sees', () => {
     'target.environment == "prod" && target.tenant == "acme" && target.region == ""', 'now > timestamp("2026-11-20T11:59:59Z") && now < timestamp("2026-11-20T12:00:01Z")', '"a" in caller.scopes',
   ])('%s', (text) => expect(ask(text)).toBe(true));
   test.each([
-    ['args.a == 1', '{"a":1}'], ['args.a == 1.0 && args.a < 2', '{"a":1.0}'], ['args.a <= 1000.5', '{"a":1000.5}'], ['args.a.b[0] == "x"', '{"a":{"b":["x"]}}'], ['!has(args.x)', '{}'], ['!has(args.x) && args.x == null && "x" in args', '{"x":null}'],
+    ['args.a == 1', '{"a":1}'], ['args.a == 1.0 && args.a < 2', '{"a":1.0}'], ['args.a <= 1000.5', '{"a":1000.5}'], ['args.a.b[0] == "x"', '{"a":{"b":["x"]}}'], ['!has(args.x)', '{}'], ['!has(args.x) && args.x == null && !("x" in args)', '{"x":null}'],
     ['args.list.all(i, i.n > 0)', '{"list":[{"n":1},{"n":2}]}'], ['args.s.matches("^CHG[0-9]+$")', '{"s":"CHG12"}'], ['size(args) == 2', '{"a":1,"b":2}'], ['"a" in args', '{"a":1}'], ['args.constructor == 1', '{"constructor":1}'],
     ['args.id == 9007199254740993', '{"id":9007199254740993}'], ['args.id == 18446744073709551615u', '{"id":18446744073709551615}'], ['args.a == 1000000', '{"a":1e6}'], ['int(args.n) == 12', '{"n":"12"}'], ['double(args.n) < 1.6', '{"n":"1.5"}'],
   ])('%s of %s', (text, args) => expect(ask(text, args)).toBe(true));
