@@ -113,7 +113,7 @@ const run = (server: string, client: Era, runs: number, check: (x: Exchange, non
   return fc.assert(fc.asyncProperty(exchange, async (x) => {
     const nonce = `nonce-${++count}-`;
     const sent = requestText(x, client, nonce);
-    raw.plan(nonce, { contentType: x.answer.kind === 'sse' ? 'text/event-stream' : 'application/json', body: (id, token) => bodyText(x, era, client === era ? x.id : id, client === era ? String(x.token ?? 'undefined') : token), cuts: x.answer.cuts });
+    raw.plan(nonce, { contentType: x.answer.kind === 'sse' ? 'text/event-stream' : 'application/json', body: (id, token) => bodyText(x, era, client === era ? x.id : id, client === era ? (x.token ?? 'undefined') : token), cuts: x.answer.cuts });
     const { body, type } = await post(server, client, x, sent);
     check(x, nonce, sent, { type, body: body.toString() });
   }), { seed: SEED, numRuns: Math.ceil(runs) });
@@ -122,7 +122,7 @@ const run = (server: string, client: Era, runs: number, check: (x: Exchange, non
 describe('same era: bytes', () => {
   it.each([['is-modern', 'modern'], ['is-legacy', 'legacy']] as const)('%s', (server, era) => run(server, era, RUNS / 2, (x, nonce, sent, got) => {
     expect(raw.got(nonce)?.toString(), 'what the server got').toBe(sent);
-    expect(got.body, 'what the client got').toBe(bodyText(x, era, x.id, String(x.token ?? 'undefined')));
+    expect(got.body, 'what the client got').toBe(bodyText(x, era, x.id, x.token ?? 'undefined'));
     expect(got.type).toContain(x.answer.kind === 'sse' ? 'text/event-stream' : 'application/json');
   }), 600_000);
 });
@@ -131,6 +131,7 @@ describe('between eras: every member keeps its text', () => {
   it.each([['is-legacy', 'modern'], ['is-modern', 'legacy']] as const)('%s, client %s', (server, client) => run(server, client, RUNS / 10, (x, nonce, _sent, got) => {
     const arrived = raw.got(nonce)?.toString() ?? `nothing arrived; the client was told ${got.body}`;
     const args = x.what.method === 'tools/call' ? [objectOf(x.args[0], x.args[1])] : [];
+    expect(arrived.includes('io.modelcontextprotocol/protocolVersion'), 'it was carried to the other era').toBe(client === 'legacy');
     for (const member of [...x.extra.map((one) => one.replace('"x', '"y')), ...x.meta, ...args]) expect(arrived, 'what the server got').toContain(member);
     const wanted = x.answer.kind === 'error'
       ? [x.answer.words, `"data":${x.answer.value}`, `"ynumber":${x.answer.number}`]

@@ -27,7 +27,7 @@ export interface MatrixClient {
 // oxlint-disable-next-line typescript/no-explicit-any -- messages of every shape
 type Message = any;
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 const told = (message: Message, raw: string): Told => {
   const { result, error } = message as { result?: Message; error?: Message };
   const content = (result?.content ?? result?.contents ?? result?.messages?.map((one: Message) => one.content) ?? []) as { readonly text?: string }[];
@@ -51,26 +51,35 @@ async function eachEvent(answer: Response, on: (data: string, event: string) => 
   }
 }
 
+/** Told of each question as it came, before it is answered. */
+export type BeforeReply = (raw: string) => Promise<void> | void;
+
 /** The conversation of a legacy client, whatever carries it. */
 class Talk {
   private readonly send: (text: string) => Promise<void>;
   private readonly user: User;
+  private readonly beforeReply: BeforeReply;
   private readonly waiting = new Map<number, { readonly done: (told: Told) => void; readonly failed: (fault: Error) => void; readonly onProgress: Asking['onProgress'] }>();
   private last = 0;
-  constructor(send: (text: string) => Promise<void>, user: User) {
+  constructor(send: (text: string) => Promise<void>, user: User, beforeReply: BeforeReply = () => undefined) {
     this.send = send;
     this.user = user;
+    this.beforeReply = beforeReply;
   }
   readonly hear = (raw: string): void => {
     const message = JSON.parse(raw) as Message;
     if (message.method === 'notifications/progress') this.waiting.get(message.params.progressToken)?.onProgress?.(message.params);
     else if (message.method === 'ping') void this.send(JSON.stringify({ jsonrpc: '2.0', id: message.id, result: {} }));
-    else if (message.method !== undefined && message.id !== undefined) void this.send(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...this.reply(message) }));
+    else if (message.method !== undefined && message.id !== undefined) void this.answer(message, raw);
     else if (message.method === undefined) {
       this.waiting.get(message.id)?.done(told(message, raw));
       this.waiting.delete(message.id);
     }
   };
+  private async answer(question: Message, raw: string): Promise<void> {
+    await this.beforeReply(raw);
+    await this.send(JSON.stringify({ jsonrpc: '2.0', id: question.id, ...this.reply(question) }));
+  }
   private reply(question: Message): object {
     if (question.method !== 'elicitation/create' || this.user === undefined) return { error: { code: -32601, message: 'not asked for' } };
     return { result: this.user(question.params) };
@@ -114,7 +123,7 @@ const namesOf = (raw: string): string[] => ((JSON.parse(raw) as Message).result?
 const JSON_AND_SSE = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 
 /** 2025-03-26 to 2025-11-25 over Streamable HTTP, frame by frame. */
-export async function streamableByHand(url: string, key: string, version: string, user: User): Promise<MatrixClient> {
+export async function streamableByHand(url: string, key: string, version: string, user: User, beforeReply?: BeforeReply): Promise<MatrixClient> {
   let session: string | null = null;
   let spoken = version;
   const stop = new AbortController();
@@ -127,7 +136,7 @@ export async function streamableByHand(url: string, key: string, version: string
     if (body !== '') talk.hear(body);
     else if (answer.status !== 202) throw new Error(`HTTP ${answer.status}`);
   };
-  const talk = new Talk(send, user);
+  const talk = new Talk(send, user, beforeReply);
   return greeted(talk, version, user, send, async () => {
     await fetch(url, { method: 'DELETE', headers: headers() }).then((answer) => answer.text());
     stop.abort();
