@@ -90,6 +90,8 @@ describe('lists and objects', () => {
     [{ 'p.a': { max: 3 } }, '{"p":{"a":3}}', 'match'], [{ 'p.a': { max: 3 } }, '{"p":{"a":3,"b":1}}', 'error'], [{ 'p.a': { max: 3 } }, '{"p":[{"a":3}]}', 'error'], [{ 'p.a': { max: 3 } }, '{"p":"{\\"a\\":3}"}', 'error'], [{ 'p.a': { max: 3 } }, '{"p":null}', 'error'],
     [{ 'p.a': { max: 3 }, p: { any: true } }, '{"p":{"a":3,"b":1}}', 'match'], [{ 'p.a': { max: 3 }, p: { any: true } }, '{"p":{"a":3,"A":9}}', 'error'], [{ 'p.a': { max: 3 }, p: { any: true } }, '{"p":null}', 'error'], [{ 'p.a': { max: 3 }, p: { any: true } }, '{}', 'error'], [{ 'p.a': { max: 3 }, p: { optional: true } }, '{}', 'match'],
     [{ 'p.a': { max: 3, optional: true } }, '{}', 'match'], [{ 'p.a': { max: 3, optional: true }, 'p.b': { any: true } }, '{"p":{}}', 'match'],
+    [{ 'p.a': { max: 3, optional: true } }, '{"p":[]}', 'error'], [{ 'p.a': { max: 3, optional: true } }, '{"p":""}', 'error'], [{ 'p.a': { max: 3, optional: true } }, '{"p":5}', 'error'],
+    [{ x: { max: 3 }, y: { max: 3 }, closed: false }, '{"x":1,"y":2,"z":9}', 'match'],
     [{ '"a.b"': { max: 3 } }, '{"a.b":3}', 'match'], [{ '"a.b"."[]"': { max: 3 } }, '{"a.b":{"[]":4}}', 'no'],
     [{ path: { path: 'a' } }, '{"paths":[]}', 'error'], [{ path: { path: 'a' } }, '{"path":"a","paths":["/etc"]}', 'error'], [{ path: { path: 'a' } }, '{"path":["a"]}', 'error'],
   ])('%j of %s: %s', (config, text, verdict) => expect(judge(config, text)).toBe(verdict));
