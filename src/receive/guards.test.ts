@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { answerTo, know, LEGACY, modernHeaders, modernMeta, post, principal, raw, result, type RoomUnderTest, send, session, startRoom, until } from '../../test/kit/receive-room.ts';
+import { tell } from './respond.ts';
 
 /** One test for each guard that the other files leave unproved: take it out, and one of these fails. */
 const rooms: RoomUnderTest[] = [];
@@ -121,6 +122,15 @@ describe('a call’s own stream', () => {
     end();
     await new Promise((done) => setTimeout(done, 30));
     expect((await raw(r.port, 'GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\nAccept: text/event-stream\r\nMcp-Session-Id: s1\r\nLast-Event-ID: e1\r\n\r\n')).text).not.toContain('secret');
+  });
+});
+
+describe('what policy hides', () => {
+  it.each(['tools/call', 'prompts/get', 'resources/read', 'tasks/get', 'x/y'])('%s: looks like what does not exist, and gives no hint when to come back', (method) => {
+    const missing = tell({ code: method.includes('/call') || method === 'prompts/get' || method === 'resources/read' ? 'resolve.unknown_tool' : 'resolve.unknown_method' }, 'mcp', method);
+    expect(tell({ code: 'authorize.rule', tell: 'there is such a thing', retryAfterMs: 5 }, 'mcp', method)).toEqual(missing);
+    expect(missing.rpc).toBe(missing.code === 'resolve.unknown_tool' ? -32602 : -32601);
+    expect(missing.code).toBe(['tools/call', 'prompts/get', 'resources/read'].includes(method) ? 'resolve.unknown_tool' : 'resolve.unknown_method');
   });
 });
 
