@@ -1,3 +1,4 @@
+import { exit, stdout } from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { addAdmin } from './admin.ts';
 import { addApprovals } from './approvals.ts';
@@ -14,6 +15,7 @@ import { VERSION } from './version.ts';
 
 /** Runs one command and maps its result to an exit code: 0 good, 1 the answer is no, 2 wrong use or invalid configuration. */
 export async function runCli(argv: readonly string[]): Promise<number> {
+  stdout.on('error', leaveQuietly);
   try {
     await buildProgram().parseAsync([...argv]);
     return 0;
@@ -25,6 +27,12 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     }
     throw error;
   }
+}
+
+/** `… | head` has read enough and closed the pipe: no fault. A command that listens for this itself has its own end. */
+function leaveQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  if (stdout.listenerCount('error') === 1) exit(0);
 }
 
 /** All commands; exported so that a test can see that each has an example. */

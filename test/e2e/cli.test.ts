@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +25,11 @@ describe('help', () => {
       expect(text).toMatch(/Example:\n {2}\$ /);
     });
   }
+  it('ends without a word when its reader has read enough', () => {
+    // The shell's pipe, and the sleep so that the reader is gone before the first word.
+    const { stdout, stderr } = spawnSync('sh', ['-c', `{ sleep 0.2; "$0" src/main.ts config docs; echo "code $?" >&2; } | true`, process.execPath], { encoding: 'utf8', timeout: 30_000 });
+    expect([stdout, stderr]).toEqual(['', 'code 0\n']);
+  });
   it('knows every verb of the issue', () => {
     const names = all(buildProgram(), '').map(([path]) => path.trim());
     expect(names).toEqual(expect.arrayContaining(['serve', 'demo', 'check', 'config schema', 'import', 'key create', 'key list', 'key rotate', 'key revoke', 'tools list', 'call', 'admin create', 'admin list', 'admin revoke', 'approvals list', 'approvals show', 'approvals approve', 'approvals deny', 'audit tail', 'audit query', 'audit export', 'audit verify', 'version']));
