@@ -224,6 +224,7 @@ describe('who decides', () => {
     expect(await decide(rig, ' ')).toBe('not_approver');
     expect(await rig.approve.approvals.decide('no-such-id', person('ann'), yes)).toMatchObject({ ok: false, fault: 'unknown' });
     expect(await rig.approve.approvals.list({ decidableBy: person('eve', ['leads']) })).toEqual([]);
+    expect(await rig.approve.approvals.list({ decidableBy: person(' ') })).toEqual([]);
     expect(await rig.approve.approvals.list({ decidableBy: person('ann') })).toHaveLength(1);
   });
 
@@ -244,6 +245,8 @@ describe('who decides', () => {
     expect(await decide(rig, 'ann')).toBe('already');
     expect(await decide(rig, '2')).toBe('already');
     expect(await decide(rig, 'anne')).toBe('already');
+    expect(await rig.approve.approvals.list({ decidableBy: person('anne') })).toEqual([]);
+    expect(await rig.approve.approvals.list({ decidableBy: person('ben') })).toHaveLength(1);
     expect(await rig.judge(callOf({ duties }))).toBe('approve.pending');
     expect(await decide(rig, 'ben')).toBe('approved');
     expect(await rig.judge(callOf({ duties }))).toBe('go approved a');
