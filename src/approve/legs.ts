@@ -1,5 +1,5 @@
 import type { Known, Limited, Outcome } from '../call/call.ts';
-import { isObject, type JsonObject } from '../call/json.ts';
+import { isObject, type Json, type JsonObject } from '../call/json.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { ApprovalStore } from './records.ts';
 import { isOver } from './time.ts';
@@ -30,34 +30,37 @@ export function openLegs(store: ApprovalStore, bindingOf: (call: Limited) => str
   return {
     ended: async (known, outcome) => {
       if (!('result' in outcome) || known.era !== 'modern' || !isApproved(known)) return;
-      const state = stateOf(outcome.result.bytes);
-      if (state === null) return;
+      const asked = askedIn(outcome.result.bytes);
+      if (asked === null) return;
       const createdAt = now();
-      const leg: Leg = { binding: bindingOf(known), approvalId: known.approvalId, createdAt, expiresAt: createdAt + KEEP_MS };
-      await store.put(KIND, keyOf(known, state), Buffer.from(JSON.stringify(leg)), { expiresAt: leg.expiresAt });
+      const binding = bindingOf(known);
+      const leg: Leg = { binding, approvalId: known.approvalId, createdAt, expiresAt: createdAt + KEEP_MS };
+      await store.put(KIND, keyOf(known, asked.state, binding), Buffer.from(JSON.stringify(leg)), { expiresAt: leg.expiresAt });
     },
     next: async (call) => {
-      const state = call.era === 'modern' && call.door === 'mcp' ? call.message.params['requestState'] : undefined;
-      if (typeof state !== 'string') return undefined;
-      const key = keyOf(call, state);
+      const { requestState: state = null, inputResponses } = call.message.params;
+      if (call.era !== 'modern' || call.door !== 'mcp' || (state === null ? inputResponses === undefined : typeof state !== 'string')) return undefined;
+      const binding = bindingOf(call);
+      const key = keyOf(call, state, binding);
       const row = await store.get(KIND, key);
       if (row === null) return undefined;
       const leg = JSON.parse(Buffer.from(row.bytes).toString()) as Leg;
-      if (leg.binding !== bindingOf(call) || isOver(leg, now()) || !(await store.delete(KIND, key, row.version))) return undefined;
+      if (leg.binding !== binding || isOver(leg, now()) || !(await store.delete(KIND, key, row.version))) return undefined;
       return { approvalId: leg.approvalId };
     },
   };
 }
 
-const keyOf = (call: Pick<Limited, 'principal'>, state: string): string => `${sha256(call.principal.id)}.${sha256(state)}`;
+/** A server may keep its state itself; then the call alone says what goes on. */
+const keyOf = (call: Pick<Limited, 'principal'>, state: Json, binding: string): string => `${sha256(call.principal.id)}.${sha256(JSON.stringify(state === null ? ['call', binding] : ['state', state]))}`;
 type Went = Limited & { readonly approvalId: string | null };
 const isApproved = (known: Known): known is Known & Went =>
   known.approvalId !== undefined && known.principal !== undefined && known.target !== undefined && known.input !== undefined && known.decision?.effect === 'allow' && known.decision.obligations.some((duty) => duty.by === 'approve');
 
 const ASKS = Buffer.from('input_required');
-function stateOf(bytes: Buffer): string | null {
+/** null: it asks nothing. */
+function askedIn(bytes: Buffer): { readonly state: Json } | null {
   if (!bytes.includes(ASKS)) return null;
   const { result } = JSON.parse(bytes.toString('utf8')) as JsonObject; // parse edge: inspect/ has read it as a message
-  const state = isObject(result) && result['resultType'] === 'input_required' ? result['requestState'] : null;
-  return typeof state === 'string' ? state : null;
+  return isObject(result) && result['resultType'] === 'input_required' ? { state: result['requestState'] ?? null } : null;
 }
