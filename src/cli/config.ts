@@ -12,17 +12,17 @@ export function addCheck(program: Command): void {
     .command('check <file>')
     .description('Check a configuration file; every fault with line, column and a mended example')
     .addHelpText('after', example('sallyport check sallyport.yaml'))
-    .action((file: string) => {
+    .action(async (file: string) => {
       const loaded = loadConfig(file);
       if (!loaded.ok) throw new Exit(2, [...loaded.faults.map(formatFault), `${loaded.faults.length} fault(s).`].join('\n'));
-      if (loaded.config.authorize.policy !== undefined) checkPolicy(loaded.config, resolve(dirname(file), loaded.config.authorize.policy));
+      if (loaded.config.authorize.policy !== undefined) await checkPolicy(loaded.config, resolve(dirname(file), loaded.config.authorize.policy));
       console.log(`${file} is valid: ${Object.keys(loaded.config.dispatch.servers).length} server(s), ${loaded.config.authorize.rules.length} rule(s).`);
     });
 }
 
 /** What would stop the gateway from starting with the policy folder. */
-function checkPolicy(config: Config, folder: string): void {
-  const judged = judgeFolder(readFolder(folder), { inline: config.authorize, folder, requireTests: config.authorize.require_tests, between: (rules) => authorizeDrafts({ ...config, authorize: rules }) });
+async function checkPolicy(config: Config, folder: string): Promise<void> {
+  const judged = await judgeFolder(readFolder(folder), { inline: config.authorize, folder, requireTests: config.authorize.require_tests, between: (rules) => authorizeDrafts({ ...config, authorize: rules }) });
   if (!judged.ok) throw new Exit(2, [...judged.reasons.map(visible), `${judged.reasons.length} fault(s).`].join('\n'));
   console.log(visible(`${folder} is valid: ${judged.policy.config.rules.length} rule(s) with those of the file, ${judged.report.total} test(s), version ${judged.report.version}.`));
 }

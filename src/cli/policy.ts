@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type Dirent, existsSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { authorizeConfig } from '../authorize/config.ts';
-import { judgeFolder, judgeTexts, type KeptVersion, policyVersions, readFolder, type TestReport, untestedLines, type Versions } from '../authorize/policy/index.ts';
+import { judgeFolder, judgeTexts, policyVersions, readFolder, type TestReport, untestedLines, type VersionHead, type Versions } from '../authorize/policy/index.ts';
 import { authorizeDrafts, type Config } from '../config/index.ts';
 import { systemClock } from '../lib/clock.ts';
 import { visible } from '../lib/visible.ts';
@@ -39,12 +39,12 @@ export function addPolicy(program: Command): Command {
   return policy;
 }
 
-function testAll(named: readonly string[], file: string | undefined): void {
+async function testAll(named: readonly string[], file: string | undefined): Promise<void> {
   const config = file === undefined ? null : loadOrExit(file);
   const folders = foldersOf(named, config, file);
   let [broken, failed] = [false, false];
   for (const folder of folders) {
-    const judged = judgeFolder(readFolder(folder), {
+    const judged = await judgeFolder(readFolder(folder), {
       inline: config?.authorize ?? authorizeConfig.parse({}), folder, requireTests: true,
       ...(config !== null && { between: (rules) => authorizeDrafts({ ...config, authorize: rules }) }),
     });
@@ -109,19 +109,19 @@ async function withVersions(data: string, act: (versions: Versions) => Promise<v
 
 async function showVersions(versions: Versions, json: boolean): Promise<void> {
   const [all, live, pinned] = [await versions.list(), await versions.live(), await versions.pinned()];
-  const rows = all.map(({ inline: _inline, texts, ...rest }) => ({ ...rest, files: texts.map(({ path }) => path), live: rest.version === live, pinned: rest.version === pinned?.version }));
+  const rows = all.map((each) => ({ ...each, live: each.version === live, pinned: each.version === pinned?.version }));
   if (json) return console.log(JSON.stringify(rows, null, 2));
   for (const row of rows) console.log(lineOf(row));
   if (rows.length === 0) console.error('no version yet: the gateway keeps each that goes live');
 }
-const lineOf = (row: Pick<KeptVersion, 'version' | 'lastAt' | 'by' | 'rules' | 'tests'> & { readonly live: boolean; readonly pinned: boolean }): string =>
+const lineOf = (row: VersionHead & { readonly live: boolean; readonly pinned: boolean }): string =>
   [row.live ? '*' : ' ', row.version, row.lastAt, row.by.padEnd(8), `${row.rules} rule(s)`, `${row.tests} test(s)`, ...(row.pinned ? ['pinned'] : [])].join('  ');
 
 /** The version's own tests run here first, so that what would be turned down is not pinned; the gateway runs them again. */
 async function pin(versions: Versions, version: string): Promise<void> {
   const kept = await versions.get(version);
   if (kept === null) throw new Exit(2, `there is no version ${version}: see \`sallyport policy list\``);
-  const judged = judgeTexts(kept.texts, { inline: kept.inline, folder: `version ${version}`, requireTests: false });
+  const judged = await judgeTexts(kept.texts, { inline: kept.inline, folder: `version ${version}`, requireTests: false });
   if (!judged.ok) throw new Exit(1, [...judged.reasons, 'Nothing was changed.'].map(visible).join('\n'));
   await versions.pin({ version, at: new Date(systemClock.now()).toISOString() });
   console.error(`${version} is pinned: a running gateway takes it up at once, and every start uses it until \`sallyport policy rollback --release\`.`);

@@ -25,9 +25,8 @@ export type Checked<T> = { readonly ok: true; readonly config: T } | { readonly 
 /** Nobody mends more at once, and a file of another kind has one per line. */
 const MAX_FAULTS = 500;
 
-/** Checks a text against a schema and the rules between rooms; tells every fault at once, in the order of the file. Never throws. */
-export function checkText<S extends z.ZodType>(text: string, file: string, rules: Rules<S>): Checked<z.output<S>> {
-  const source = readYaml(text);
+/** Checks a text against a schema and the rules between rooms; tells every fault at once, in the order of the file. `source`: the text as `readYaml` reads it, for who has it already. Never throws. */
+export function checkText<S extends z.ZodType>(text: string, file: string, rules: Rules<S>, source = readYaml(text)): Checked<z.output<S>> {
   const value = source.value ?? {};
   const parsed = z.safeParse(rules.schema, value, { error: unsaid });
   const found = parsed.success ? [] : withoutEchoes(parsed.error.issues.flatMap((issue) => draftsOf(issue, { schema: rules.schema, value })), source.faults);

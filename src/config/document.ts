@@ -11,10 +11,9 @@ export type Document<T> =
 
 /** Reads and checks a text against a schema; every fault with its place and a mend. `faultOf` gives what is found later its place. Never throws. */
 export function readDocument<S extends z.ZodType>(text: string, file: string, schema: S): Document<z.output<S>> {
-  const checked = checkText(text, file, { schema, cross: [], secrets: null });
-  if (!checked.ok) return checked;
-  let source: Source | null = null; // read again only when there is something to say
-  return { ok: true, value: checked.config, faultOf: (draft) => placed(draft, (source ??= readYaml(text)), file) };
+  const source = readYaml(text);
+  const checked = checkText(text, file, { schema, cross: [], secrets: null }, source);
+  return checked.ok ? { ok: true, value: checked.config, faultOf: (draft) => placed(draft, source, file) } : checked;
 }
 
 function placed(draft: Draft, source: Source, file: string): ConfigFault {

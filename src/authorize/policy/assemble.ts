@@ -4,6 +4,7 @@ import { type ConfigFault, type Document, type Draft, readDocument } from '../..
 import type { AuthorizeConfig } from '../config.ts';
 import { faultsOf } from '../load.ts';
 import { ruleConfig, type RuleConfig } from '../rule-config.ts';
+import { breathing } from './breath.ts';
 import { hashOf, isTestFile, type PolicyText } from './folder.ts';
 import { type Test, testFile } from './test-file.ts';
 
@@ -43,9 +44,15 @@ export interface AssembleOptions {
   readonly between?: (config: AuthorizeConfig) => readonly Draft[];
 }
 
-/** Makes one policy of the texts, or tells everything that is wrong with them, file by file. Never throws. */
-export function assemble(texts: readonly PolicyText[], options: AssembleOptions): Assembled {
-  const files = texts.map(({ path, text }) => readFile(path, text, join(options.folder, path)));
+/** Makes one policy of the texts, or tells everything that is wrong with them, file by file. Never rejects. */
+export async function assemble(texts: readonly PolicyText[], options: AssembleOptions): Promise<Assembled> {
+  const breath = breathing();
+  const files: (File | { readonly ok: false; readonly faults: readonly ConfigFault[] })[] = [];
+  for (const { path, text } of texts) {
+    await breath();
+    files.push(readFile(path, text, join(options.folder, path)));
+  }
+  await breath();
   const broken = files.flatMap((file) => (file.ok ? [] : file.faults));
   const sound = files.filter((file) => file.ok);
   const { policy: _folder, require_tests: _tests, ...inline } = options.inline;

@@ -7,4 +7,4 @@ export { policyFilesPage } from './page.ts';
 export { type Failure, runTests, type TestReport } from './run.ts';
 export { testFile } from './test-file.ts';
 export { type Judged, judgeFolder, type JudgeOptions, judgeTexts, untestedLines } from './verdict.ts';
-export { type KeptVersion, type Pin, policyVersions, type Versions } from './versions.ts';
+export { type KeptVersion, type Pin, policyVersions, type VersionHead, type Versions } from './versions.ts';

@@ -75,7 +75,7 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
   const state: State = { live: null, pin: await versions.pinned(), rejected: null, seen: '' };
   const listeners: ((config: AuthorizeConfig) => void)[] = [];
   const changesAtStart = await deps.store.changes();
-  const first = state.pin === null ? fromFolder(deps, state, 'start') : await fromPin(deps, versions, state.pin, 'start');
+  const first = state.pin === null ? await fromFolder(deps, state, 'start') : await fromPin(deps, versions, state.pin, 'start');
   await goLive(deps, versions, state, first, () => undefined);
   if (state.live === null) throw new PolicyRefused(['the policy cannot go live:', ...reasonsOf(first), ...(state.pin === null ? [] : [`${state.pin.version} is pinned; \`sallyport policy rollback --release\` releases it`])].join('\n'));
 
@@ -91,13 +91,18 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
     deps.log('the policy could not be followed', { fault: String(thrown) });
   }));
   const swap = (config: AuthorizeConfig): void => { for (const listener of listeners) listener(config); };
-  const load = async (by: Cause): Promise<void> => {
-    const candidate = fromFolder(deps, state, by);
-    if (deps.folder !== null && fingerprint(deps.folder) !== state.seen) return; // written to while we read: the watch reports again
+  let next: Cause = 'reload';
+  const load = async (print: string | null): Promise<void> => {
+    const by = next;
+    const isStill = (): boolean => print === null || deps.folder === null || fingerprint(deps.folder) === print;
+    if (!isStill()) return; // written to again, before or while we read: the watch reports once more
+    const candidate = await fromFolder(deps, state, by);
+    if (!isStill()) return;
+    next = 'reload';
     await goLive(deps, versions, state, candidate, swap);
   };
-  const onFolder = (): Promise<void> => inTurn(async () => {
-    if (state.pin === null) await load('reload');
+  const onFolder = (print: string): Promise<void> => inTurn(async () => {
+    if (state.pin === null) await load(print);
     else deps.log('the policy folder has changed; the pinned version stays', { version: state.pin.version });
   });
   let changes = changesAtStart;
@@ -108,8 +113,10 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
     changes = now;
     if (pin?.version === state.pin?.version && pin?.at === state.pin?.at) return;
     state.pin = pin;
-    if (pin === null) await load('release');
-    else await goLive(deps, versions, state, await fromPin(deps, versions, pin, 'rollback'), swap);
+    if (pin !== null) return goLive(deps, versions, state, await fromPin(deps, versions, pin, 'rollback'), swap);
+    next = 'release';
+    if (watch === null) await load(null);
+    else watch.poke(); // which waits until the folder is quiet
   });
 
   return {
@@ -118,7 +125,7 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
     onLive: (listener) => void listeners.push(listener),
     watch: () => {
       const { folder } = deps;
-      if (folder !== null) watch = watchFolder(() => fingerprint(folder), state.seen, deps.clock, () => void onFolder());
+      if (folder !== null) watch = watchFolder(() => fingerprint(folder), state.seen, deps.clock, (print) => void onFolder(print));
       timer = setInterval(() => void onStore(), POLL_MS);
       timer.unref();
     },
@@ -137,11 +144,11 @@ function liveOf({ live }: State): Good {
   return live.good;
 }
 
-function fromFolder(deps: PolicyDeps, state: State, by: Cause): Candidate {
+async function fromFolder(deps: PolicyDeps, state: State, by: Cause): Promise<Candidate> {
   const { config: inline, folder } = deps;
   if (folder !== null) state.seen = fingerprint(folder);
   const read: FolderRead = folder === null ? { ok: true, texts: [] } : readFolder(folder);
-  const judged = judgeFolder(read, { inline, folder: folder ?? '.', requireTests: folder !== null && inline.require_tests, ...(deps.between && { between: deps.between }) });
+  const judged = await judgeFolder(read, { inline, folder: folder ?? '.', requireTests: folder !== null && inline.require_tests, ...(deps.between && { between: deps.between }) });
   return { judged, hash: sha256(JSON.stringify([read, inline])), inline, by };
 }
 /** What went live once goes live again only if it still compiles and passes its own tests; servers may have gone since, and are not asked about. */
@@ -149,7 +156,7 @@ async function fromPin(deps: PolicyDeps, versions: Versions, pin: Pin, by: Cause
   const kept = await versions.get(pin.version);
   const hash = `pin ${pin.version} ${pin.at}`;
   if (kept === null) return { judged: { ok: false, reasons: [`the pinned version ${pin.version} is not kept, or cannot be read`], report: null }, hash, inline: deps.config, by };
-  const judged = judgeTexts(kept.texts, { inline: kept.inline, folder: `version ${pin.version}`, requireTests: false });
+  const judged = await judgeTexts(kept.texts, { inline: kept.inline, folder: `version ${pin.version}`, requireTests: false });
   // A record that was changed in the store, or that a later gateway reads in another way, is not what was pinned.
   if (judged.ok && judged.report.version !== pin.version) return { judged: { ok: false, reasons: [`the kept version ${pin.version} reads as ${judged.report.version} now`], report: judged.report }, hash, inline: kept.inline, by };
   return { judged, hash, inline: kept.inline, by };

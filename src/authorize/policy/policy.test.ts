@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 const put = (name: string, text: string): void => writeFileSync(join(dir, name), text);
 const inline = authorizeConfig.parse({});
-const judge = (files: Record<string, string>, authorize: object = {}, requireTests = false): Judged =>
+const judge = (files: Record<string, string>, authorize: object = {}, requireTests = false): Promise<Judged> =>
   judgeTexts(Object.entries(files).map(([path, text]) => ({ path, text })), { inline: authorizeConfig.parse(authorize), folder: 'p', requireTests });
 const reasons = (judged: Judged): readonly string[] => (judged.ok ? [] : judged.reasons);
 
@@ -63,8 +63,8 @@ describe('the folder', () => {
 });
 
 describe('the files together', () => {
-  it('tell all faults of all files at once, in order, each with its place', () => {
-    expect(reasons(judge({
+  it('tell all faults of all files at once, in order, each with its place', async () => {
+    expect(reasons(await judge({
       'a.yaml': 'rules:\n  - { id: a, effect: alow }\n  - { id: b, effect: deny, tols: [x] }\n',
       'b.tests.yaml': 'tests:\n  - name: x\n    call: { server: s, tool: t, class: read }\n',
       'c.yaml': 'rules:\n  - { id: c, effect: deny, when: "1 +" }\n  - { id: c, effect: deny }\n',
@@ -80,17 +80,17 @@ describe('the files together', () => {
       expect.stringMatching(/^p\/e\.yaml:1:1 tests: unknown key/),
     ]);
   });
-  it('an id of the configuration is taken too', () => {
-    expect(reasons(judge({ 'a.yaml': 'rules: [{ id: a, effect: deny }]\n' }, { rules: [{ id: 'a', effect: 'deny', users: ['x'] }] }))[0]).toContain('is taken by a rule in the configuration (`authorize.rules`)');
+  it('an id of the configuration is taken too', async () => {
+    expect(reasons(await judge({ 'a.yaml': 'rules: [{ id: a, effect: deny }]\n' }, { rules: [{ id: 'a', effect: 'deny', users: ['x'] }] }))[0]).toContain('is taken by a rule in the configuration (`authorize.rules`)');
   });
-  it('the version is that of what the rules say: not of comments, tests, order or files', () => {
-    const version = (files: Record<string, string>, authorize: object = {}): string => judge(files, authorize).report?.version ?? '';
-    const one = version({ 'a.yaml': 'rules: [{ id: a, effect: deny, users: [x] }, { id: b, effect: deny, users: [y] }]' });
+  it('the version is that of what the rules say: not of comments, tests, order or files', async () => {
+    const version = async (files: Record<string, string>, authorize: object = {}): Promise<string> => (await judge(files, authorize)).report?.version ?? '';
+    const one = await version({ 'a.yaml': 'rules: [{ id: a, effect: deny, users: [x] }, { id: b, effect: deny, users: [y] }]' });
     expect(one).toMatch(/^[0-9a-f]{16}$/);
-    expect(version({ 'x.yaml': '# c\nrules: [{ id: b, effect: deny, users: [y] }]', 'y.yaml': 'rules: [{ users: [x], effect: deny, id: a }]', 'z.tests.yaml': 'tests: []' }, { require_tests: false, policy: 'q' })).toBe(one);
-    expect(version({ 'x.yaml': 'rules: [{ id: b, effect: deny, users: [y] }]' }, { rules: [{ id: 'a', effect: 'deny', users: ['x'] }] })).toBe(one);
-    expect(version({ 'a.yaml': 'rules: [{ id: a, effect: deny, users: [x] }, { id: b, effect: deny, users: [z] }]' })).not.toBe(one);
-    expect(version({ 'a.yaml': 'rules: [{ id: a, effect: deny, users: [x] }, { id: b, effect: deny, users: [y] }]' }, { confirm_classes: [] })).not.toBe(one);
+    expect(await version({ 'x.yaml': '# c\nrules: [{ id: b, effect: deny, users: [y] }]', 'y.yaml': 'rules: [{ users: [x], effect: deny, id: a }]', 'z.tests.yaml': 'tests: []' }, { require_tests: false, policy: 'q' })).toBe(one);
+    expect(await version({ 'x.yaml': 'rules: [{ id: b, effect: deny, users: [y] }]' }, { rules: [{ id: 'a', effect: 'deny', users: ['x'] }] })).toBe(one);
+    expect(await version({ 'a.yaml': 'rules: [{ id: a, effect: deny, users: [x] }, { id: b, effect: deny, users: [z] }]' })).not.toBe(one);
+    expect(await version({ 'a.yaml': 'rules: [{ id: a, effect: deny, users: [x] }, { id: b, effect: deny, users: [y] }]' }, { confirm_classes: [] })).not.toBe(one);
   });
 });
 
@@ -101,13 +101,13 @@ describe('tests', () => {
   - { id: trial, effect: deny, shadow: true, servers: [bank] }
 `;
   const CALL = 'caller: { groups: [finance] }, call: { server: bank, tool: pay, class: write, environment: production, arguments: { amount: 5, vendor: acme } }';
-  const run = (tests: string): Judged => judge({ 'a.yaml': RULES, 'a.tests.yaml': `tests:\n${tests}` });
-  const failures = (tests: string): readonly unknown[] => (run(tests).report?.failures ?? []).map(({ line, name, expected, got }) => [line, name, expected, got]);
+  const run = (tests: string): Promise<Judged> => judge({ 'a.yaml': RULES, 'a.tests.yaml': `tests:\n${tests}` });
+  const failures = async (tests: string): Promise<readonly unknown[]> => ((await run(tests)).report?.failures ?? []).map(({ line, name, expected, got }) => [line, name, expected, got]);
 
-  it('what is so passes, every key of expect', () => {
-    expect(failures(`  - { name: all, ${CALL}, expect: { effect: allow, rules: [pay], needs: [dry_run, approval, reason, ticket, confirmation], groups: [treasury], quorum: 2, rate: 5/hour, shadows: { trial: deny } } }\n`)).toEqual([]);
-    expect(failures('  - { name: deny, call: { server: bank, tool: pay, class: write }, expect: { effect: deny, code: authorize.scope, rules: ["default:write"] } }\n')).toEqual([]);
-    expect(failures('  - { name: a resource, caller: { scopes: ["bank:read"] }, call: { server: bank, method: resources/read, name: "file:///a", class: read }, expect: allow }\n')).toEqual([]);
+  it('what is so passes, every key of expect', async () => {
+    expect(await failures(`  - { name: all, ${CALL}, expect: { effect: allow, rules: [pay], needs: [dry_run, approval, reason, ticket, confirmation], groups: [treasury], quorum: 2, rate: 5/hour, shadows: { trial: deny } } }\n`)).toEqual([]);
+    expect(await failures('  - { name: deny, call: { server: bank, tool: pay, class: write }, expect: { effect: deny, code: authorize.scope, rules: ["default:write"] } }\n')).toEqual([]);
+    expect(await failures('  - { name: a resource, caller: { scopes: ["bank:read"] }, call: { server: bank, method: resources/read, name: "file:///a", class: read }, expect: allow }\n')).toEqual([]);
   });
   it.each([
     ['effect: deny', 'effect deny', 'effect allow'],
@@ -119,11 +119,11 @@ describe('tests', () => {
     ['effect: allow, rate: 6/hour', 'rate [6/hour]', 'rate [5/hour]'],
     ['effect: allow, shadows: {}', 'shadows []', 'shadows [rule:trial would deny]'],
     ['effect: deny, code: authorize.rule', 'effect deny, code authorize.rule', 'effect allow, code none'],
-  ])('what is not so fails: %s', (expected, want, got) => {
-    expect(failures(`  - { name: x, ${CALL}, expect: { ${expected} } }\n`)).toEqual([[2, 'x', want, got]]);
+  ])('what is not so fails: %s', async (expected, want, got) => {
+    expect(await failures(`  - { name: x, ${CALL}, expect: { ${expected} } }\n`)).toEqual([[2, 'x', want, got]]);
   });
-  it('time, place, exact numbers and text of arguments count', () => {
-    expect(failures(`  - name: t
+  it('time, place, exact numbers and text of arguments count', async () => {
+    expect(await failures(`  - name: t
     caller: { groups: [finance] }
     call: { server: bank, tool: pay, class: write, environment: production, arguments: { amount: 1000, vendor: acme } }
     expect: deny
@@ -138,8 +138,8 @@ describe('tests', () => {
       - { call: { at: "2026-03-02T23:00:00Z" }, expect: allow }
 `)).toEqual([[14, 't: case 8', 'effect allow', 'effect deny']]);
   });
-  it('say what nearly matched', () => {
-    const report = run(`  - { name: x, ${CALL.replace('amount: 5', 'amount: 5000')}, expect: allow }\n  - { name: y, ${CALL.replace('[finance]', '[sales]')}, expect: allow }\n`).report;
+  it('say what nearly matched', async () => {
+    const { report } = await run(`  - { name: x, ${CALL.replace('amount: 5', 'amount: 5000')}, expect: allow }\n  - { name: y, ${CALL.replace('[finance]', '[sales]')}, expect: allow }\n`);
     expect(report?.failures.map(({ matched, nearly }) => ({ matched, nearly }))).toEqual([
       { matched: ['default:write'], nearly: [expect.stringMatching(/^rule:pay \(allow\), but for arguments: amount /), 'rule:night (deny), but for during'] },
       { matched: ['default:write'], nearly: ['rule:pay (allow), but for groups', 'rule:night (deny), but for during'] },
@@ -157,23 +157,23 @@ describe('tests', () => {
     ['arguments with a key twice', `call: { server: s, tool: t, class: read, arguments_json: '{"a":1,"A":2}' }, expect: deny`, /no JSON object/],
     ['a time without zone', 'call: { server: s, tool: t, class: read, at: "2026-03-02" }, expect: deny', /at: write it as/],
     ['a mistyped fact', 'caller: { group: [x] }, call: { server: s, tool: t, class: read }, expect: deny', /did you mean `groups`/],
-  ])('are judged themselves: %s', (_, test, wrong) => {
-    const judged = run(`  - { name: x, ${test} }\n`);
+  ])('are judged themselves: %s', async (_, test, wrong) => {
+    const judged = await run(`  - { name: x, ${test} }\n`);
     expect([judged.report, reasons(judged).length, reasons(judged)[0]]).toEqual([null, 1, expect.stringMatching(wrong)]);
   });
-  it('every rule in force must decide in one that passes, deny rules too; rules on trial need not', () => {
+  it('every rule in force must decide in one that passes, deny rules too; rules on trial need not', async () => {
     const files = (expected: string) => ({ 'a.yaml': RULES, 'a.tests.yaml': `tests:\n  - { name: x, ${CALL}, expect: ${expected} }\n` });
-    expect(reasons(judge(files('allow'), {}, true))).toEqual(['p/a.yaml:3 rule night (deny) decides in no test that passes']);
-    expect(reasons(judge(files('allow'), {}, false))).toEqual([]);
-    expect(reasons(judge(files('allow'), { rules: [{ id: 'own', effect: 'deny', users: ['x'] }] }, true))).toContain('authorize.rules rule own (deny) decides in no test that passes');
-    expect(reasons(judge(files('deny'), {}, true))).toHaveLength(3); // a failing test touches nothing
-    expect(reasons(judge({ 'a.yaml': RULES }, {}, true))[0]).toContain('p holds no test');
+    expect(reasons(await judge(files('allow'), {}, true))).toEqual(['p/a.yaml:3 rule night (deny) decides in no test that passes']);
+    expect(reasons(await judge(files('allow'), {}, false))).toEqual([]);
+    expect(reasons(await judge(files('allow'), { rules: [{ id: 'own', effect: 'deny', users: ['x'] }] }, true))).toContain('authorize.rules rule own (deny) decides in no test that passes');
+    expect(reasons(await judge(files('deny'), {}, true))).toHaveLength(3); // a failing test touches nothing
+    expect(reasons(await judge({ 'a.yaml': RULES }, {}, true))[0]).toContain('p holds no test');
   });
-  it('a thousand rules and a thousand tests take seconds at most', () => {
+  it('a thousand rules and a thousand tests take seconds at most', async () => {
     const ids = Array.from({ length: 1_000 }, (_, i) => i);
     const files = { 'a.yaml': `rules:\n${ids.map((i) => `  - { id: r${i}, effect: allow, groups: [g${i}], tools: [bank__t${i}] }\n`).join('')}`, 'a.tests.yaml': `tests:\n${ids.map((i) => `  - { name: t, caller: { groups: [g${i}] }, call: { server: bank, tool: t${i}, class: write }, expect: allow }\n`).join('')}` };
     const start = performance.now();
-    expect(judge(files, {}, true).ok).toBe(true);
+    expect((await judge(files, {}, true)).ok).toBe(true);
     expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
@@ -291,16 +291,16 @@ describe('the page', () => {
   it('is what docs/reference/policy-files.md holds; `npm run docs` writes it', () => {
     expect(readFileSync(new URL('../../../docs/reference/policy-files.md', import.meta.url), 'utf8') === policyFilesPage()).toBe(true);
   });
-  it('shows an example that goes live, and a failure as it is printed', () => {
+  it('shows an example that goes live, and a failure as it is printed', async () => {
     const [, rules = '', tests = ''] = [...policyFilesPage().matchAll(/```yaml\n([^]*?)```/g)].map(([, text]) => text);
-    expect(reasons(judge({ 'payments.yaml': rules, 'payments.tests.yaml': tests }, {}, true))).toEqual([]);
-    const failed = judgeTexts([{ path: 'payments.yaml', text: rules }, { path: 'payments.tests.yaml', text: tests.replace('expect: deny', 'expect: allow') }], { inline, folder: 'policy', requireTests: false }).report?.failures[0];
+    expect(reasons(await judge({ 'payments.yaml': rules, 'payments.tests.yaml': tests }, {}, true))).toEqual([]);
+    const failed = (await judgeTexts([{ path: 'payments.yaml', text: rules }, { path: 'payments.tests.yaml', text: tests.replace('expect: deny', 'expect: allow') }], { inline, folder: 'policy', requireTests: false })).report?.failures[0];
     expect(policyFilesPage()).toContain(`${failed?.file}:${failed?.line} FAIL ${failed?.name}\n  expected: ${failed?.expected}\n  got:      ${failed?.got}\n  decided:  ${failed?.matched.join()}\n  nearly:   ${failed?.nearly[0]}\n`);
   });
 });
 
-it('the door gives what explain, simulate and diff need', () => {
-  const judged = judgeFolder({ ok: true, texts: [] }, { inline, folder: '.', requireTests: false });
+it('the door gives what explain, simulate and diff need', async () => {
+  const judged = await judgeFolder({ ok: true, texts: [] }, { inline, folder: '.', requireTests: false });
   if (!judged.ok) throw new Error('not sound');
-  expect(createEngine(judged.policy.config).version).toBe(runTests(judged.policy).version);
+  expect(createEngine(judged.policy.config).version).toBe((await runTests(judged.policy)).version);
 });

@@ -1,5 +1,6 @@
 import type { Decision, Obligation } from '../../call/decision.ts';
 import type { Place, Policy } from './assemble.ts';
+import { breathing } from './breath.ts';
 import { type Case, casesOf } from './cases.ts';
 import { createEngine } from './engine.ts';
 import { nearly } from './near.ts';
@@ -34,13 +35,15 @@ export interface TestReport {
 /** For so many failures it is worked out what nearly matched; nobody reads more. */
 const EXPLAINED = 20;
 
-/** Runs all tests of a policy with the engine that decides calls. Never throws. */
-export function runTests(policy: Policy): TestReport {
+/** Runs all tests of a policy with the engine that decides calls. Never rejects. */
+export async function runTests(policy: Policy): Promise<TestReport> {
+  const breath = breathing();
   const cases = policy.tests.flatMap(casesOf);
   const engine = createEngine(policy.config);
   const touched = new Set<string>();
   const failures: Failure[] = [];
   for (const each of cases) {
+    await breath();
     const decision = engine.decide(each);
     const differs = compare(each.expected, decision);
     if (differs === null) for (const id of [...decision.ruleIds, ...(decision.shadows ?? []).map(({ ruleId }) => ruleId)]) touched.add(id);

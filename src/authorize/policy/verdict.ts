@@ -18,14 +18,14 @@ export interface JudgeOptions {
   readonly between?: (config: AuthorizeConfig) => readonly Draft[];
 }
 
-/** Judges what a folder holds: its form, its rules, its tests. Never throws. */
-export function judgeFolder(read: FolderRead, options: JudgeOptions): Judged {
-  return read.ok ? judgeTexts(read.texts, options) : { ok: false, reasons: read.faults.map(formatFault), report: null };
+/** Judges what a folder holds: its form, its rules, its tests. Never rejects. */
+export async function judgeFolder(read: FolderRead, options: JudgeOptions): Promise<Judged> {
+  return read.ok ? await judgeTexts(read.texts, options) : { ok: false, reasons: read.faults.map(formatFault), report: null };
 }
-export function judgeTexts(texts: readonly PolicyText[], options: JudgeOptions): Judged {
-  const assembled = assemble(texts, options);
+export async function judgeTexts(texts: readonly PolicyText[], options: JudgeOptions): Promise<Judged> {
+  const assembled = await assemble(texts, options);
   if (!assembled.ok) return { ok: false, reasons: assembled.faults.map(formatFault), report: null };
-  const report = runTests(assembled.policy);
+  const report = await runTests(assembled.policy);
   const reasons = [...report.failures.map(failureLine), ...(options.requireTests ? untestedLines(report, options.folder) : [])];
   return reasons.length === 0 ? { ok: true, policy: assembled.policy, report } : { ok: false, reasons, report };
 }

@@ -7,21 +7,15 @@ import type { PolicyText } from './folder.ts';
 /** What made a version go live. */
 export type Cause = 'start' | 'reload' | 'rollback' | 'release';
 
-const record = z.strictObject({
+const head = z.strictObject({
   version: z.string(), hash: z.string(), at: z.string(), lastAt: z.string(), by: z.enum(['start', 'reload', 'rollback', 'release']),
-  rules: z.number(), tests: z.number(), inline: z.unknown(), texts: z.array(z.strictObject({ path: z.string(), text: z.string() })),
+  rules: z.number(), tests: z.number(), files: z.array(z.string()),
 });
-/** A version that went live once, with all that is needed to bring it back. */
-export interface KeptVersion {
-  readonly version: string;
-  readonly hash: string;
-  /** RFC 3339: first, and last. */
-  readonly at: string;
-  readonly lastAt: string;
-  /** Of the last time. */
-  readonly by: Cause;
-  readonly rules: number;
-  readonly tests: number;
+const body = z.strictObject({ inline: z.unknown(), texts: z.array(z.strictObject({ path: z.string(), text: z.string() })) });
+/** A version that went live once. `at` and `lastAt`: first and last time, RFC 3339; `by`: the last time. */
+export type VersionHead = z.infer<typeof head>;
+/** With all that is needed to bring it back. */
+export interface KeptVersion extends VersionHead {
   /** The section `authorize` of the configuration at that time. */
   readonly inline: AuthorizeConfig;
   readonly texts: readonly PolicyText[];
@@ -31,10 +25,10 @@ export type Pin = z.infer<typeof pin>;
 
 export interface Versions {
   /** Newest first. A record that cannot be read is left out. */
-  readonly list: () => Promise<readonly KeptVersion[]>;
+  readonly list: () => Promise<readonly VersionHead[]>;
   readonly get: (version: string) => Promise<KeptVersion | null>;
   /** Keeps a version that goes live, and of all the last hundred. Resolves when it is on disk. */
-  readonly keep: (version: Omit<KeptVersion, 'at' | 'lastAt'>, at: string) => Promise<void>;
+  readonly keep: (version: Omit<KeptVersion, 'at' | 'lastAt' | 'files'>, at: string) => Promise<void>;
   /** The version that an operator holds fast; null: none. Rejects when the record cannot be read: which policy was meant must not be guessed. */
   readonly pinned: () => Promise<Pin | null>;
   readonly pin: (value: Pin) => Promise<void>;
@@ -56,9 +50,9 @@ export function policyVersions(store: Pick<Store, 'get' | 'put' | 'delete' | 'li
     const row = await store.get(KIND, version);
     return row === null ? null : read(row.bytes, version);
   };
-  const list = async (): Promise<readonly KeptVersion[]> => {
+  const list = async (): Promise<readonly VersionHead[]> => {
     const rows = await store.list(KIND, { limit: 1_000 });
-    return rows.flatMap(({ id, bytes }) => read(bytes, id) ?? []).toSorted((a, b) => (a.lastAt < b.lastAt ? 1 : -1));
+    return rows.flatMap(({ id, bytes }) => readHead(bytes, id) ?? []).toSorted((a, b) => (a.lastAt < b.lastAt ? 1 : -1));
   };
   const pinned = async (): Promise<Pin | null> => {
     const row = await store.get(PIN, ONE);
@@ -67,9 +61,11 @@ export function policyVersions(store: Pick<Store, 'get' | 'put' | 'delete' | 'li
   return {
     list, get, pinned,
     keep: async (version, at) => {
-      const before = await get(version.version);
-      const kept: KeptVersion = { ...version, at: before?.at ?? at, lastAt: at };
-      await store.put(KIND, version.version, gzipSync(JSON.stringify(kept)));
+      const { inline, texts, ...facts } = version;
+      const before = await store.get(KIND, facts.version);
+      const first = before === null ? null : readHead(before.bytes, facts.version);
+      const kept: VersionHead = { ...facts, at: first?.at ?? at, lastAt: at, files: texts.map(({ path }) => path) };
+      await store.put(KIND, facts.version, Buffer.concat([Buffer.from(`${JSON.stringify(kept)}\n`), gzipSync(JSON.stringify({ inline, texts }))]));
       const [all, held] = [await list(), await pinned()];
       for (const old of all.slice(KEPT)) if (old.version !== held?.version) await store.delete(KIND, old.version);
     },
@@ -83,12 +79,22 @@ export function policyVersions(store: Pick<Store, 'get' | 'put' | 'delete' | 'li
   };
 }
 
-/** null for what this gateway cannot read: it is not shown, and cannot be pinned. */
-function read(bytes: Uint8Array, id: string): KeptVersion | null {
+/** A line that tells what it is, so that a list opens no texts; then the texts. null for what this gateway cannot read: it is not shown, and cannot be pinned. */
+function readHead(bytes: Uint8Array, id: string): VersionHead | null {
   try {
-    const { inline, ...rest } = record.parse(JSON.parse(gunzipSync(bytes, { maxOutputLength: MAX_BYTES }).toString()));
+    const found = head.parse(JSON.parse(Buffer.from(bytes.subarray(0, bytes.indexOf(0x0a))).toString()));
+    return found.version === id ? found : null;
+  } catch {
+    return null;
+  }
+}
+function read(bytes: Uint8Array, id: string): KeptVersion | null {
+  const found = readHead(bytes, id);
+  if (found === null) return null;
+  try {
+    const { inline, texts } = body.parse(JSON.parse(gunzipSync(bytes.subarray(bytes.indexOf(0x0a) + 1), { maxOutputLength: MAX_BYTES }).toString()));
     const section = authorizeConfig.safeParse(inline);
-    return rest.version === id && section.success ? { ...rest, inline: section.data } : null;
+    return section.success ? { ...found, inline: section.data, texts } : null;
   } catch {
     return null;
   }
