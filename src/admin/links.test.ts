@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type AdminRig, openAdminRig, openReceiver } from '../../test/kit/admin-rig.ts';
 import { approval, callOf } from '../../test/kit/approve-rig.ts';
+import { createLinks } from './links.ts';
 import { callbackSignature, signatureOf } from './sign.ts';
 
 const undo: (() => Promise<unknown>)[] = [];
@@ -55,9 +56,31 @@ it('of 50 at once one counts', async () => {
   const s = await scene();
   const { id } = await s.rig.waiting({ duties: [approval({ quorum: 2 })] });
   const link = await linkOf(s);
-  const answers = await Promise.all(Array.from({ length: 50 }, () => s.rig.ask('POST', link, { headers: FORM, body: YES })));
+  const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => s.rig.ask('POST', link, { headers: FORM, body: i % 2 === 0 ? YES : 'verdict=deny&rationale=no' })));
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-  expect((await s.rig.rig.approve.approvals.get(id))?.decisions).toHaveLength(1);
+  const after = await s.rig.rig.approve.approvals.get(id);
+  expect(after?.decisions).toHaveLength(1);
+});
+
+it('two processes that opened it at once: one uses it', async () => {
+  const { rig } = await scene();
+  const request = await rig.waiting();
+  const key = Buffer.alloc(32, 7);
+  const clock = { now: () => rig.rig.time.now, monotonic: () => 0 };
+  const [one, two] = [createLinks(key, rig.rig.store, rig.keys, clock), createLinks(key, rig.rig.store, rig.keys, clock)];
+  const sealed = one.make(request, 'admin:dora');
+  const [a, b] = [await one.open(sealed), await two.open(sealed)];
+  if (a === null || b === null) throw new Error('not opened');
+  expect([await one.use(a), await two.use(b)]).toEqual([true, false]);
+});
+
+it('a used link shows nothing any more, though the call still waits for others', async () => {
+  const s = await scene();
+  const { id } = await s.rig.waiting({ duties: [approval({ quorum: 2 })] });
+  const link = await linkOf(s);
+  await s.rig.ask('POST', link, { headers: FORM, body: YES });
+  expect((await s.rig.rig.approve.approvals.get(id))?.state).toBe('pending');
+  expect((await s.rig.ask('GET', link)).status).toBe(404);
 });
 
 it('a link is nobody else’s, nothing else’s, and not for ever', async () => {

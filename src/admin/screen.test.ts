@@ -38,6 +38,7 @@ it('nothing of the caller’s acts on a terminal or makes a line of its own', ()
 
 it('a string in the arguments cannot pose as another member', () => {
   const text = screenOf(viewOf(request({ argumentsText: JSON.stringify({ a: 'x",\n  "approved": "yes' }) }), people, 0));
+  expect(text.split('\n').slice(-3)).toEqual(['  │ {', expect.stringMatching(/^ {2}│ {3}"a"/), '  │ }']);
   expect(text).toContain(String.raw`"a": "x\",\u{a}  \"approved\": \"yes"`);
 });
 

@@ -81,7 +81,7 @@ async function deliver(hook: WebhookConfig, at: number, delivery: Delivery, deps
 }
 
 async function send(hook: WebhookConfig, { id, event, at }: Delivery, deps: WebhookDeps, signal: AbortSignal): Promise<void> {
-  const mayDecide = hook.approver !== null && (event.kind === 'requested' || event.kind === 'escalated') && event.request.expiresAt > deps.clock.now();
+  const mayDecide = hook.approver !== null && (event.kind === 'requested' || event.kind === 'escalated');
   const link = mayDecide && hook.approver !== null ? deps.linkFor(event, hook.approver) : null;
   const body = JSON.stringify(payloadOf({ event, delivery: id, at, link, includeArguments: hook.include_arguments }, hook.format));
   const url = typeof hook.url === 'string' ? hook.url : await deps.secret(hook.url.secret);
