@@ -37,7 +37,7 @@ export interface LivePolicy {
   readonly watch: () => void;
   /** Looks at the folder once more, changed or not (SIGHUP). */
   readonly reload: () => void;
-  /** What an operator should know though all works: `policy: new version rejected`, `policy: pinned`. */
+  /** What an operator should know though all works: `policy: new version rejected`, `policy: cannot be followed`, `policy: pinned`. */
   readonly notes: () => readonly string[];
   readonly close: () => Promise<void>;
 }
@@ -62,6 +62,8 @@ interface State {
   pin: Pin | null;
   /** The content that was turned down last; null: what is there runs. */
   rejected: string | null;
+  /** Why it cannot be followed at all; null: it can. */
+  fault: string | null;
   /** The folder as it was when it was last read. */
   seen: string;
 }
@@ -72,9 +74,9 @@ interface State {
  */
 export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
   const versions = policyVersions(deps.store);
-  const state: State = { live: null, pin: await versions.pinned(), rejected: null, seen: '' };
+  let changes = await deps.store.changes(); // before the pin: what is pinned in between is found by the next look
+  const state: State = { live: null, pin: await versions.pinned(), rejected: null, fault: null, seen: deps.folder === null ? '' : fingerprint(deps.folder) };
   const listeners: ((config: AuthorizeConfig) => void)[] = [];
-  const changesAtStart = await deps.store.changes();
   const first = state.pin === null ? await fromFolder(deps, state, 'start') : await fromPin(deps, versions, state.pin, 'start');
   await goLive(deps, versions, state, first, () => undefined);
   if (state.live === null) throw new PolicyRefused(['the policy cannot go live:', ...reasonsOf(first), ...(state.pin === null ? [] : [`${state.pin.version} is pinned; \`sallyport policy rollback --release\` releases it`])].join('\n'));
@@ -86,10 +88,14 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
   let turn: Promise<void> = Promise.resolve();
   const inTurn = (work: () => Promise<void>): Promise<void> => (turn = turn.then(work).catch((thrown: unknown) => {
     // The store, the audit or a room would not take it: the old one stays, and it is tried again.
-    state.rejected ??= 'failed';
-    again ??= setTimeout(() => { again = undefined; watch?.poke(); }, RETRY_MS).unref();
-    deps.log('the policy could not be followed', { fault: String(thrown) });
+    if (state.fault !== String(thrown)) deps.log('the policy cannot be followed', { fault: String(thrown) });
+    state.fault = String(thrown);
+    again ??= setTimeout(tryAgain, RETRY_MS).unref();
   }));
+  const tryAgain = (): void => {
+    [again, changes] = [undefined, -1];
+    watch?.poke();
+  };
   const swap = (config: AuthorizeConfig): void => { for (const listener of listeners) listener(config); };
   let next: Cause = 'reload';
   const load = async (print: string | null): Promise<void> => {
@@ -102,18 +108,24 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
     await goLive(deps, versions, state, candidate, swap);
   };
   const onFolder = (print: string): Promise<void> => inTurn(async () => {
-    if (state.pin === null) await load(print);
-    else deps.log('the policy folder has changed; the pinned version stays', { version: state.pin.version });
+    if (state.pin === null) return load(print);
+    state.fault = null;
+    deps.log('the policy folder has changed; the pinned version stays', { version: state.pin.version });
   });
-  let changes = changesAtStart;
   const onStore = (): Promise<void> => inTurn(async () => {
     const now = await deps.store.changes();
     if (now === changes) return;
-    const pin = await versions.pinned();
     changes = now;
-    if (pin?.version === state.pin?.version && pin?.at === state.pin?.at) return;
+    const [pin, before] = [await versions.pinned(), state.pin];
+    if (pin?.version === before?.version && pin?.at === before?.at) return void (deps.folder === null && (state.fault = null));
     state.pin = pin;
-    if (pin !== null) return goLive(deps, versions, state, await fromPin(deps, versions, pin, 'rollback'), swap);
+    if (pin !== null) {
+      const candidate = await fromPin(deps, versions, pin, 'rollback');
+      return goLive(deps, versions, state, candidate, swap).catch((thrown: unknown) => {
+        state.pin = before; // so that it is tried again
+        throw thrown;
+      });
+    }
     next = 'release';
     if (watch === null) await load(null);
     else watch.poke(); // which waits until the folder is quiet
@@ -130,7 +142,7 @@ export async function openPolicy(deps: PolicyDeps): Promise<LivePolicy> {
       timer.unref();
     },
     reload: () => watch?.poke(),
-    notes: () => [...(state.rejected === null ? [] : ['policy: new version rejected']), ...(state.pin === null ? [] : ['policy: pinned'])],
+    notes: () => [...(state.rejected === null ? [] : ['policy: new version rejected']), ...(state.fault === null ? [] : ['policy: cannot be followed']), ...(state.pin === null ? [] : ['policy: pinned'])],
     close: async () => {
       watch?.close();
       clearInterval(timer);
@@ -171,14 +183,14 @@ async function goLive(deps: PolicyDeps, versions: Versions, state: State, candid
   const { policy, report } = judged;
   const before = state.live?.good;
   const same = before?.report.version === report.version;
-  if (same && before.policy.hash === policy.hash && by === 'reload') return void (state.rejected = null);
+  if (same && before.policy.hash === policy.hash && by === 'reload') return void ([state.rejected, state.fault] = [null, null]);
   const at = new Date(deps.clock.now()).toISOString();
   await versions.keep({ version: report.version, hash: policy.hash, by, rules: policy.config.rules.length, tests: report.total, inline: candidate.inline, texts: policy.texts }, at);
   const told = { by, hash: policy.hash, rules: policy.config.rules.length, tests: report.total, files: policy.texts.length, pinned: state.pin !== null, before: before?.report.version ?? null };
   await deps.note(by === 'rollback' ? 'policy.rolled_back' : 'policy.loaded', { policy_version: report.version, tool_input: told });
   if (!same) swap(policy.config);
   state.live = { good: judged, by };
-  state.rejected = null;
+  [state.rejected, state.fault] = [null, null];
   await versions.setLive(report.version);
   deps.log(state.pin === null ? 'policy in force' : 'policy in force, pinned', { version: report.version, ...told });
 }

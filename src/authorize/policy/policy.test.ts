@@ -207,7 +207,7 @@ describe('going live', () => {
     policy.reload();
     await sleep(800);
     expect([swapped, policy.version()]).toEqual([[], before]);
-    expect(policy.notes()).toEqual(['policy: new version rejected']);
+    expect(policy.notes()).toEqual(['policy: cannot be followed']);
     full = false;
     policy.reload();
     await until(() => swapped.length > 0);
