@@ -46,7 +46,7 @@ interface Case {
   /** What rules on trial would say. */
   readonly shadows?: readonly string[];
   /** Arguments as JSON text; without it the list asks. */
-  readonly args?: string;
+  readonly args?: string | undefined;
   /** For prompts and resources. */
   readonly target?: string;
   readonly at?: string;

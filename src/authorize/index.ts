@@ -12,8 +12,8 @@ import { type LoadedRule, loadRules, type PolicyFault } from './load.ts';
 import { createPolicy, type Policy } from './policy-in-force.ts';
 import { NOWHERE, type Place } from './place.ts';
 
-export { loadRules, type LoadedRule, type PolicyFault } from './load.ts';
-export { type RuleConfig, ruleConfig } from './rule-config.ts';
+export type { LoadedRule, PolicyFault } from './load.ts';
+export type { RuleConfig } from './rule-config.ts';
 export type { Explained, ExplainedPart, ExplainedRule } from './explain.ts';
 export type { Place } from './place.ts';
 export type { Judged } from './arguments/index.ts';
