@@ -1,6 +1,8 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { answerTo, know, LEGACY, modernHeaders, modernMeta, post, principal, raw, result, type RoomUnderTest, send, session, startRoom, until } from '../../test/kit/receive-room.ts';
+import { systemClock } from '../lib/clock.ts';
+import { createReceive, receiveConfig } from './index.ts';
 import { tell } from './respond.ts';
 
 /** One test for each guard that the other files leave unproved: take it out, and one of these fails. */
@@ -41,6 +43,59 @@ describe('places', () => {
   });
 });
 
+describe('bodies', () => {
+  const head = (length: number): string => `POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: ${length}\r\n\r\n`;
+  it('of clients that went away in the middle take no place', async () => {
+    const r = await room(undefined, { max_bytes: 1024, max_body_total_bytes: 4096 });
+    for (let i = 0; i < 6; i++) {
+      const socket = connect(r.port, '127.0.0.1');
+      socket.write(head(1000) + ' '.repeat(900));
+      await new Promise((done) => setTimeout(done, 30));
+      socket.destroy();
+    }
+    await new Promise((done) => setTimeout(done, 30));
+    const body = JSON.stringify(call()) + ' '.repeat(700);
+    expect((await raw(r.port, `${CHUNKED}\r\n${chunk(body.slice(0, 500))}${chunk(body.slice(500))}0\r\n\r\n`)).text).toMatch(/^HTTP\/1\.1 200 /);
+  });
+  it('that came in while the last place was taken are refused', async () => {
+    let end: () => void = () => undefined;
+    const r = await room((one) => new Promise((done) => (end = () => done(answerTo(one)))), { max_in_flight: 1 });
+    const body = JSON.stringify(call());
+    const slow = connect(r.port, '127.0.0.1');
+    let said = '';
+    slow.on('data', (bytes: Buffer) => (said += bytes.toString('latin1')));
+    slow.write(head(body.length) + body.slice(0, 10));
+    await new Promise((done) => setTimeout(done, 50));
+    const first = post(r.port, call());
+    await until(() => r.calls.length === 1);
+    slow.write(body.slice(10));
+    await until(() => said.startsWith('HTTP/1.1 503 '));
+    end();
+    await first;
+    expect(r.calls).toHaveLength(1);
+    slow.destroy();
+  });
+  it('that are refused are not read for long', async () => {
+    const r = await room(undefined, { max_bytes: 1024 });
+    const socket = connect(r.port, '127.0.0.1');
+    const start = performance.now();
+    const closed = new Promise<void>((done) => socket.on('close', () => done()));
+    socket.on('error', () => undefined);
+    socket.write(head(100_000_000));
+    const more = setInterval(() => socket.write(Buffer.alloc(4096)), 10);
+    await closed;
+    clearInterval(more);
+    expect(performance.now() - start).toBeLessThan(800);
+  });
+  it('that nobody read end the connection, so that none is taken for the next request', async () => {
+    const r = await room();
+    for (const more of ['Expect: 100-continue\r\nContent-Length: 9\r\n', 'Transfer-Encoding: chunked\r\n', 'Content-Length: 100000\r\n']) {
+      const said = await raw(r.port, `POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}\r\n`);
+      expect(said.text).toMatch(/^HTTP\/1\.1 401 [^]*connection: close/i);
+    }
+  });
+});
+
 describe('heads', () => {
   it.each(['GET', 'DELETE'])('%s has no body, however it is announced', async (method) => {
     const r = await room();
@@ -65,6 +120,15 @@ describe('heads', () => {
     const head = 'OPTIONS /mcp HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example.org\r\nAccess-Control-Request-Headers: mcp-method\r\n';
     expect((await raw(r.port, `${head}\r\n`)).text).toMatch(/^HTTP\/1\.1 204 /);
     for (const odd of ['Content-Length: 2\r\n\r\n{}', `Transfer-Encoding: chunked\r\n\r\n${chunk('{}')}0\r\n\r\n`, 'Mcp-Name: a\r\nMcp-Name: b\r\n\r\n']) expect((await raw(r.port, head + odd)).text).not.toMatch(/ 204 /);
+  });
+  it('a preflight for another host is none', async () => {
+    const r = await room(undefined, { origins: ['https://app.example.org'] });
+    expect((await raw(r.port, 'OPTIONS /mcp HTTP/1.1\r\nHost: evil.example\r\nOrigin: https://app.example.org\r\n\r\n')).text).not.toMatch(/ 204 /);
+  });
+  it('a model request id is one plain word of bounded length, or none', async () => {
+    const r = await room();
+    for (const id of ['m-1', 'm 1', 'm'.repeat(257)]) await post(r.port, call(), { ...LEGACY, 'x-model-request-id': id });
+    expect(r.calls.map((one) => one.modelRequestId)).toEqual(['m-1', null, null]);
   });
   it('a repeated one is refused at the probes', async () => {
     const r = await room();
@@ -132,6 +196,12 @@ describe('what policy hides', () => {
     expect(missing.rpc).toBe(missing.code === 'resolve.unknown_tool' ? -32602 : -32601);
     expect(missing.code).toBe(['tools/call', 'prompts/get', 'resources/read'].includes(method) ? 'resolve.unknown_tool' : 'resolve.unknown_method');
   });
+});
+
+it('credentials in the clear: a listener for the whole network without TLS does not start', async () => {
+  expect(receiveConfig.safeParse({ host: '0.0.0.0' }).success).toBe(false);
+  const past = createReceive({ ...receiveConfig.parse({ port: 0 }), host: '0.0.0.0' }, { clock: systemClock, stillValid: () => true } as never);
+  await expect(past.listen()).rejects.toThrow('receive.host');
 });
 
 it('connections beyond the limit are not taken', async () => {
