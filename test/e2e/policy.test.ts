@@ -222,3 +222,48 @@ describe('start', () => {
     again.clean();
   });
 });
+
+describe('policy test', () => {
+  const policyTest = (cwd: string, ...args: string[]) => cli(['policy', 'test', ...args], {}, cwd);
+  it('finds every folder with tests below this one; exit code 0, 1 for a failure, 2 for a fault, each with its place', async () => {
+    const dir = newDir();
+    mkdirSync(join(dir, 'deep', 'down'), { recursive: true });
+    mkdirSync(join(dir, 'node_modules', 'x'), { recursive: true });
+    writeFileSync(join(dir, 'node_modules', 'x', 'a.tests.yaml'), 'broken: [');
+    write(dir, 'a.yaml', rules('one'));
+    write(dir, 'a.tests.yaml', tests('one'));
+    writeFileSync(join(dir, 'deep', 'down', 'b.yaml'), rules('two'));
+    writeFileSync(join(dir, 'deep', 'down', 'b.tests.yaml'), tests('two'));
+    expect(await policyTest(dir)).toMatchObject({ code: 0, out: expect.stringMatching(/^deep\/down: 1 of 1 test\(s\) pass; .*\npolicy: 1 of 1 /) as unknown });
+    writeFileSync(join(dir, 'deep', 'down', 'b.tests.yaml'), tests('three'));
+    expect(await policyTest(dir)).toMatchObject({ code: 1, err: expect.stringMatching(/deep\/down\/b\.tests\.yaml:2 FAIL who calls, echoes\n {2}expected: rules \[rule:three\]\n {2}got: {6}rules \[rule:two\]\n {2}decided: {2}rule:two/) as unknown });
+    expect(await policyTest(dir, 'policy')).toMatchObject({ code: 0 });
+    expect(await policyTest(dir, 'nowhere')).toMatchObject({ code: 2, err: expect.stringContaining('nowhere:1:1 (file): does not exist') as unknown });
+    write(dir, 'a.yaml', 'rules: [');
+    expect(await policyTest(dir, 'policy')).toMatchObject({ code: 2, err: expect.stringMatching(/policy\/a\.yaml:1:9/) as unknown });
+    rmSync(join(dir, 'policy'), { recursive: true });
+    rmSync(join(dir, 'deep'), { recursive: true });
+    expect(await policyTest(dir)).toMatchObject({ code: 2 });
+    rmSync(dir, { recursive: true });
+  });
+  it('with a configuration: its rules, its servers, its require_tests; `check` says the same', async () => {
+    const dir = newDir();
+    const file = join(dir, 'sallyport.yaml');
+    const config = (more: string): void => writeFileSync(file, `authorize: { policy: policy, ${more} }\ndispatch: { servers: { bank: { url: "https://mcp.example.com/mcp" } } }\n`);
+    write(dir, 'a.yaml', rules('one'));
+    write(dir, 'a.tests.yaml', tests('one'));
+    const both = async (): Promise<unknown[]> => [(await policyTest(dir, '--config', file)).code, (await cli(['check', file])).code];
+    config('');
+    expect(await both()).toEqual([0, 0]);
+    config('rules: [{ id: own, effect: deny, users: [x] }]');
+    expect(await both()).toEqual([1, 2]);
+    config('rules: [{ id: own, effect: deny, users: [x] }], require_tests: false');
+    expect(await both()).toEqual([0, 0]);
+    config('rules: [{ id: one, effect: deny, users: [x] }]');
+    expect(await both()).toEqual([2, 2]);
+    config('');
+    write(dir, 'a.yaml', rules('one').replace('bank__echo', 'bnk__echo'));
+    expect(await both()).toEqual([2, 2]);
+    rmSync(dir, { recursive: true });
+  });
+});
