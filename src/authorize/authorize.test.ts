@@ -231,6 +231,32 @@ describe('properties of conditions and trials', () => {
   });
 });
 
+test('what hangs on arguments or time is decided anew for the same caller and tool', () => {
+  const clock = { at: START };
+  const room = createAuthorize(authorizeConfig.parse({ confirm_classes: [], rules: [
+    { id: 'small', effect: 'allow', callers: ['ops'], tools: ['github__pay'], when: 'args.n < 5' }, { id: 'friday', effect: 'allow', callers: ['dev'], tools: ['github__pay'], during: { weekdays: ['fri'] } },
+    { id: 'trial', effect: 'deny', shadow: true, callers: ['x'], tools: ['github__pay'], during: { weekdays: ['fri'] } }, { id: 'x', effect: 'allow', callers: ['x'], classes: ['write'] },
+  ] }), {}, clock);
+  const target = targetOf({ tool: 'pay', class: 'write' });
+  const [ops, dev, x] = ['ops', 'dev', 'x'].map((caller) => principalOf({ caller }));
+  if (ops === undefined || dev === undefined || x === undefined) throw new Error('three');
+  const amounts = [1, 9, 1, 9].map((n) => room.decide(ops, target, judged(`{"n":${n}}`)).effect);
+  expect(amounts).toEqual(['allow', 'deny', 'allow', 'deny']);
+  expect([room.decide(dev, target).effect, room.decide(x, target).shadows?.length]).toEqual(['allow', 1]);
+  clock.at += 86_400_000;
+  expect([room.decide(dev, target).effect, room.decide(x, target).shadows?.length]).toEqual(['deny', undefined]);
+});
+
+test('a bug in one rule denies its own calls, by its own name', () => {
+  const room = createAuthorize(authorizeConfig.parse({ confirm_classes: [], rules: [
+    { id: 'paths', effect: 'deny', tools: ['github__a'], arguments: { path: { enum: ['x'] } } }, { id: 'all', effect: 'allow', classes: ['write'] },
+  ] }));
+  const trap = (): never => { throw new Error('boom'); };
+  const args: Judged = { value: new Proxy({}, { get: trap, has: trap, ownKeys: trap, getOwnPropertyDescriptor: trap }), text: '{}' };
+  expect(room.decide(principalOf({}), targetOf({ tool: 'a', class: 'write' }), args)).toMatchObject({ reason: 'authorize.error', ruleIds: ['rule:paths'] });
+  expect(room.decide(principalOf({}), targetOf({ tool: 'b', class: 'write' }), args)).toMatchObject({ effect: 'allow' });
+});
+
 test('a server called `gateway` does not share decisions with the gateway', () => {
   const room = createAuthorize(authorizeConfig.parse({ rules: [{ id: 'no', effect: 'deny', servers: ['gateway'] }] }));
   const [own, theirs] = [targetOf({ server: null, method: 'tools/list', class: 'discovery' }), { ...targetOf({ method: 'tools/list', class: 'discovery' }), id: 'gateway:tools/list', server: 'gateway' }];
