@@ -47,6 +47,10 @@ function rewritten(message: Message, text: string, isAnswered: boolean): Message
   const params: Record<string, Json> = { ...message.params };
   if (isAnswered) for (const name of ANSWERS) delete params[name];
   const meta = params['_meta'];
-  if (isObject(meta)) params['_meta'] = Object.fromEntries(Object.entries(meta).filter(([key]) => !isOurs(key)));
+  if (isObject(meta)) {
+    const kept = Object.entries(meta).filter(([key]) => !isOurs(key));
+    if (kept.length > 0) params['_meta'] = Object.fromEntries(kept);
+    else delete params['_meta'];
+  }
   return { ...message, params, text, bytes: Buffer.from(text) };
 }

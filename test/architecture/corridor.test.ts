@@ -84,6 +84,52 @@ describe('the corridor', () => {
     });
   }
 
+  describe('approve, while the caller’s own user is asked', () => {
+    const asking = async (isAsking: () => boolean, until: number): Promise<{ outcome: Outcome | null; trace: Trace; settle: () => void }> => {
+      const { vi } = await import('vitest');
+      vi.useFakeTimers();
+      try {
+        let settle: () => void = () => undefined;
+        const { stages, trace } = build({ approve: () => new Promise((done) => (settle = () => done({ go: { approvalId: null } }))) });
+        let outcome: Outcome | null = null;
+        const running = handleCall(call(), { ...stages, approve: { ...stages.approve, isAsking } }, finish(trace)).then((ended) => (outcome = ended));
+        await vi.advanceTimersByTimeAsync(until);
+        if (outcome === null) {
+          settle();
+          await running;
+        }
+        return { outcome, trace, settle };
+      } finally {
+        vi.useRealTimers();
+      }
+    };
+    it('may take minutes', async () => {
+      const { outcome, trace } = await asking(() => true, 600_000);
+      expect([outcome, trace.dispatched]).toMatchObject([{ effect: 'done' }, 1]);
+    });
+    it('is a refusal ten seconds after the question is closed, and after an hour whatever it says', async () => {
+      const started = performance.now();
+      let isOpen = true;
+      const closed = await asking(() => isOpen && (isOpen = false, true), 30_000);
+      expect([closed.outcome, closed.trace.dispatched]).toMatchObject([{ refusal: { code: 'gateway.stage_timeout' } }, 0]);
+      const endless = await asking(() => true, 3_700_000);
+      expect([endless.outcome, endless.trace.dispatched, endless.trace.released]).toMatchObject([{ refusal: { code: 'gateway.stage_timeout' } }, 0, 1]);
+      expect(performance.now() - started).toBeLessThan(20_000);
+    });
+    it('is the only stage that may', async () => {
+      const { vi } = await import('vitest');
+      vi.useFakeTimers();
+      try {
+        const { stages, trace } = build({ limit: () => new Promise(() => undefined) });
+        const running = handleCall(call(), { ...stages, limit: { ...stages.limit, isAsking: () => true } as never }, finish(trace));
+        await vi.advanceTimersByTimeAsync(11_000);
+        expect(await running).toMatchObject({ refusal: { code: 'gateway.stage_timeout' } });
+      } finally {
+        vi.useRealTimers();
+      }
+    });
+  });
+
   it('releases a permit that arrives after its call was given up', async () => {
     const { vi } = await import('vitest');
     vi.useFakeTimers();

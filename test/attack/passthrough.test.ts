@@ -19,6 +19,9 @@ const HEADERS: Readonly<Record<string, string>> = {
   'x-amz-security-token': canary('amz'), 'x-forwarded-access-token': canary('access'), 'x-goog-api-key': canary('goog'), 'mcp-secret': canary('mcp'), 'private-token': canary('priv'),
 };
 
+/** What a requester says to those who decide: in the record, if anywhere, but at no server. */
+const [REASON, TICKET, MODEL] = [canary('reason'), canary('ticket'), canary('model')];
+
 let fixture: RunningFixture;
 let reflecting: Awaited<ReturnType<typeof startReflecting>>;
 let gateway: Launched;
@@ -78,6 +81,8 @@ async function useEverything(credential: Record<string, string>): Promise<number
     await gateway.post('/tool', { tool: 'stdio__echo', inputs: { text: 'canary run' } }, headers),
     await gateway.post('/tool', { tool: 'http__test_error_handling', inputs: {} }, headers),
     await modernCall('/s/http/mcp', 'echo', {}, headers),
+    await modernCall('/s/http/mcp', 'echo', { 'sallyport/reason': REASON, 'sallyport/ticket': TICKET, 'sallyport/modelRequestId': MODEL }, headers), // words for our own people
+    await gateway.post('/tool', { tool: 'http__echo', inputs: { text: 'canary run' }, reason: REASON, ticket: TICKET }, headers),
     await modernCall('/mcp', 'http__echo', { 'x-token': key, authorization: `Bearer ${key}` }, headers), // own lane: the client's _meta stays here
     await modernCall('/s/stdio/mcp', 'echo', { 'x-token': key }, headers),
   ];
@@ -98,7 +103,7 @@ const files = (folder = gateway.data): string => readdirSync(folder).map((name) 
 
 describe('what callers send to prove themselves', () => {
   it('is good for calls through every door', async () => {
-    const all = (status: number): number[] => Array.from({ length: 8 }, () => status);
+    const all = (status: number): number[] => Array.from({ length: 10 }, () => status);
     expect(await useEverything({ 'x-api-key': gateway.keys['caller'] as string })).toEqual(all(200));
     expect(await useEverything({ authorization: `Bearer ${gateway.keys['caller']}` })).toEqual(all(200));
     expect(await useEverything({ authorization: `Bearer ${jwt}` })).toEqual(all(200));
@@ -126,6 +131,12 @@ describe('what callers send to prove themselves', () => {
         expect(findings(secret.replace(/^(session=|Basic )/, ''), text), `${name} in ${where}`).toEqual([]);
       }
     }
+  });
+});
+
+describe('what callers say to those who decide', () => {
+  it('reaches no server, in no lane and by no door', () => {
+    for (const said of [REASON, TICKET, MODEL]) expect(findings(said, upstreams()), said).toEqual([]);
   });
 });
 
