@@ -3,7 +3,6 @@ import type { Session } from '../call/session.ts';
 import { randomToken } from '../lib/ids.ts';
 import { textAt } from '../lib/json-spans.ts';
 import { eventBlock } from '../lib/sse.ts';
-import type { DispatchDeps } from './room.ts';
 import type { Reply } from './upstream.ts';
 
 /** A question to a client that waits for its response. */
@@ -28,7 +27,7 @@ export interface Questions {
 
 type Heard = Awaited<Pending['heard']>;
 
-export function createQuestions(deps: Pick<DispatchDeps, 'screen'>): Questions {
+export function createQuestions(deps: { readonly screen: (block: Buffer, call: Journaled) => Buffer | null }): Questions {
   const open = new WeakMap<Session, Map<string, (heard: Heard) => void>>();
 
   const wait = (call: Pick<Journaled, 'side'>, session: Session, { id, block }: Asked, ms: number): Pending => {
