@@ -224,7 +224,6 @@ describe('properties of conditions and trials', () => {
     fc.assert(fc.property(rules, asked, (list, c) => {
       const room = policy(list);
       const { args: _args, ...listed } = c;
-      // A rule in error at the list alone (its arguments are not there) does not show; so only what a call is allowed must be shown.
       if (decideFor(room, { ...c, args: c.args ?? '{}' }).effect === 'allow') expect(decideFor(room, listed).effect).toBe('allow');
       expect(said(decideFor(room, c))).toEqual(said(decideFor(policy(list), c)));
     }), { numRuns: 120 });
@@ -245,6 +244,16 @@ test('what hangs on arguments or time is decided anew for the same caller and to
   expect([room.decide(dev, target).effect, room.decide(x, target).shadows?.length]).toEqual(['allow', 1]);
   clock.at += 86_400_000;
   expect([room.decide(dev, target).effect, room.decide(x, target).shadows?.length]).toEqual(['deny', undefined]);
+});
+
+test('a condition in error behind arguments that are not there yet does not hide what other rules allow', () => {
+  const room = createAuthorize(authorizeConfig.parse({ confirm_classes: [], rules: [
+    { id: 'wrong', effect: 'allow', tools: ['github__a'], arguments: { n: { max: 3 } }, when: 'int(caller.team) > 1' }, { id: 'all', effect: 'allow', classes: ['write'] },
+  ] }));
+  const [principal, target] = [principalOf({ team: 'x' }), targetOf({ tool: 'a', class: 'write' })];
+  expect(room.decide(principal, target)).toMatchObject({ ruleIds: ['rule:all'] });
+  expect(room.decide(principal, target, judged('{"n":9}'))).toMatchObject({ ruleIds: ['rule:all'] });
+  expect(room.decide(principal, target, judged('{"n":1}'))).toMatchObject({ reason: 'authorize.error', ruleIds: ['rule:wrong'] });
 });
 
 test('a bug in one rule denies its own calls, by its own name', () => {

@@ -7,17 +7,20 @@ import type { NormalRule } from './normal.ts';
 
 /** The keys of a rule that are judged at each call, in this order. */
 export type ConditionKey = 'during' | 'arguments' | 'when';
-/** `holds` null: it hangs on arguments nobody knows yet, or that are not as the constraint asks. */
+/** `holds` null: it cannot be evaluated. */
 export interface ConditionVerdict {
   readonly holds: boolean | null;
   /** It could not be evaluated: the rule is in error, and denies. */
   readonly error: string | null;
   readonly note: string | null;
+  /** It hangs on arguments that are not there yet. */
+  readonly maybe?: true;
 }
 /** Judges one call. The parts stay apart, so that `policy explain` can tell which failed. */
 export type Conditions = readonly { readonly key: ConditionKey; readonly judge: (seen: Seen) => ConditionVerdict }[];
 
 const YES: ConditionVerdict = { holds: true, error: null, note: null };
+const MAYBE: ConditionVerdict = { ...YES, maybe: true };
 const NO: ConditionVerdict = { holds: false, error: null, note: null };
 
 /** null: the rule has none. Throws `RuleFault` for what cannot be compiled. */
@@ -41,9 +44,13 @@ export function compileConditions(rule: NormalRule): Conditions | null {
 
 /** All parts together; the first that does not hold ends it. */
 export function judgeAll(conditions: Conditions, seen: Seen): ConditionVerdict & { readonly key: ConditionKey | null } {
+  let isGuess = false;
   for (const { key, judge } of conditions) {
     const verdict = judge(seen);
+    // At a call whose arguments do not fit, this part would not be asked: a list must not hide what another rule then allows.
+    if (verdict.error !== null && isGuess) return { ...NO, key };
     if (verdict.holds !== true) return { ...verdict, key };
+    isGuess ||= verdict.maybe === true;
   }
   return ALL;
 }
@@ -56,7 +63,7 @@ export const hasArguments = (seen: Pick<Seen, 'target'>): boolean => ['tools/cal
  * Without arguments: for a list an allow may match later and a deny does not match yet; what never has arguments is matched by neither, or a
  * rule about paths would allow, or refuse, everything else the server offers.
  */
-const withoutArguments = (seen: Seen, effect: NormalRule['effect']): ConditionVerdict => (effect === 'allow' && hasArguments(seen) ? YES : NO);
+const withoutArguments = (seen: Seen, effect: NormalRule['effect']): ConditionVerdict => (effect === 'allow' && hasArguments(seen) ? MAYBE : NO);
 
 function judgeArguments(judge: (judged: Judged) => 'match' | 'no_match' | { readonly error: string }, seen: Seen, effect: NormalRule['effect']): ConditionVerdict {
   if (seen.judged === null) return withoutArguments(seen, effect);
