@@ -38,6 +38,7 @@ describe('the event splitter', () => {
         const cut = split(chunks);
         expect(cut.events.map(fieldsOf)).toEqual(split([bytes]).events.map(fieldsOf));
         expect(cut.events).toHaveLength(blocks.length);
+        expect(Buffer.concat(cut.events.map((e) => e.raw)).toString()).toBe(text); // every byte, so that what is passed on unchanged is unchanged
         expect(cut.events.every((e) => createSseSplitter(10_000).push(e.raw, () => undefined) === null && /[\r\n]{2}$/.test(e.raw.toString()))).toBe(true);
       }),
       { numRuns: 500 },

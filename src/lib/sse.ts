@@ -24,7 +24,7 @@ const LF = 10, CR = 13;
 
 /** Splits a stream into events; lines may end in CR, LF or CRLF, chunks may end anywhere, even inside a character. */
 export function createSseSplitter(maxEventBytes: number): SseSplitter {
-  const state: State = { held: [], heldBytes: 0, lineHasBytes: false, eventHasLines: false, swallowLf: false, first: true };
+  const state: State = { held: [], heldBytes: 0, lineHasBytes: false, eventHasLines: false, swallowLf: false, first: true, crlf: false, heldCr: false };
   return { push: (chunk, onEvent) => splitChunk(state, chunk, maxEventBytes, onEvent), pending: () => state.heldBytes };
 }
 
@@ -38,23 +38,46 @@ interface State {
   /** The last chunk ended in CR: a LF at the head of the next one belongs to it. */
   swallowLf: boolean;
   first: boolean;
+  /** A line of this event has ended in CRLF: a CR at the end of a chunk waits for its LF, so that the event keeps all its bytes. */
+  crlf: boolean;
+  /** The last byte of `held` is such a CR. */
+  heldCr: boolean;
 }
+const CR_BYTE = Buffer.from('\r');
 
-function splitChunk(state: State, chunk: Buffer, maxBytes: number, onEvent: (event: SseEvent) => void): SseFault | null {
-  let start = 0;
-  if (state.swallowLf && chunk.length > 0) {
-    if (chunk[0] === LF) start = 1;
-    state.swallowLf = false;
+function splitChunk(state: State, given: Buffer, maxBytes: number, onEvent: (event: SseEvent) => void): SseFault | null {
+  let chunk = given;
+  if (state.heldCr && chunk.length > 0) {
+    state.heldCr = false;
+    chunk = Buffer.concat([CR_BYTE, chunk]);
   }
-  let from = start;
+  let start = 0;
+  let from = 0;
+  if (state.swallowLf && chunk.length > 0) {
+    state.swallowLf = false;
+    if (chunk[0] === LF) {
+      from = 1;
+      if (state.eventHasLines) state.crlf = true;
+      else start = 1; // it belongs to an event that was given already
+    }
+  }
   let lf = chunk.indexOf(LF, from);
   let cr = chunk.indexOf(CR, from);
   while (lf >= 0 || cr >= 0) {
     const at = lf < 0 ? cr : cr < 0 ? lf : Math.min(lf, cr);
     if (at > from) state.lineHasBytes = true;
     let end = at + 1;
-    if (at === cr && chunk[end] === LF) end++;
-    else if (at === cr && end === chunk.length) state.swallowLf = true;
+    if (at === cr && chunk[end] === LF) {
+      end++;
+      state.crlf = true;
+    } else if (at === cr && end === chunk.length) {
+      if (state.crlf) {
+        state.heldCr = true;
+        chunk = chunk.subarray(0, at);
+        break;
+      }
+      state.swallowLf = true;
+    }
     if (state.lineHasBytes) {
       state.eventHasLines = true;
       state.lineHasBytes = false;
@@ -87,6 +110,7 @@ function emit(state: State, tail: Buffer, maxBytes: number, onEvent: (event: Sse
   state.first = false;
   const hadLines = state.eventHasLines;
   state.eventHasLines = false;
+  state.crlf = false;
   if (hadLines) onEvent(parseBlock(raw));
   return null;
 }

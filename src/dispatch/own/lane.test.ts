@@ -58,10 +58,10 @@ const own = (text: string, more: object = {}): ReturnType<typeof made> => made(t
 describe('to a legacy server', () => {
   test('a modern client’s call: judged arguments letter for letter, result dressed, the rest untouched', async () => {
     const { up, r } = await setup(legacy((seen, res) => json(res, `{"jsonrpc":"2.0","id":${String(seen.json['id'])},"result":{"content":[],"structuredContent":{"n":12345678901234567890}}}`)));
-    const m = own(toolCall('a', '{"n": 98765432109876543210}', '{"io.modelcontextprotocol/clientCapabilities":{},"sallyport/modelRequestId":"CANARY","progressToken":7,"k": 1}'), { era: 'modern' });
+    const m = own(toolCall('a', '{"n": 98765432109876543210}', '{"io.modelcontextprotocol/clientCapabilities":{},"sallyport/modelRequestId":"CANARY","progressToken":7,"token":"CANARY","traceparent":"00-a","com.example/k": 1}'), { era: 'modern' });
     const answer = answerOf(await r.dispatch.stage.run(m.call));
     const sent = up.seen.find((s) => s.json['method'] === 'tools/call');
-    expect(sent?.body.toString()).toMatch(/^\{"jsonrpc":"2.0","id":\d+,"method":"tools\/call","params":\{"_meta":\{"progressToken":\d+,"k": 1\},"name":"echo","arguments":\{"n": 98765432109876543210\}\}\}$/);
+    expect(sent?.body.toString()).toMatch(/^\{"jsonrpc":"2.0","id":\d+,"method":"tools\/call","params":\{"_meta":\{"progressToken":\d+,"traceparent":"00-a","com.example\/k": 1\},"name":"echo","arguments":\{"n": 98765432109876543210\}\}\}$/);
     expect(JSON.stringify([sent?.rawHeaders, sent?.body.toString()])).not.toContain('CANARY');
     expect(answer.bytes.toString()).toBe('{"jsonrpc":"2.0","id":"a","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"old","version":"1"}},"content":[],"structuredContent":{"n":12345678901234567890}}}');
     expect(answer).toMatchObject({ status: 200, effect: 'done', message: { id: 'a', result: { resultType: 'complete' } } });

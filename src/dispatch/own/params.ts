@@ -13,9 +13,15 @@ export interface Outgoing {
   readonly ticket: string | null;
 }
 
+/**
+ * Of `_meta` the server gets what has a prefix and so a meaning that others know (MCP base protocol, `_meta`), and the trace context.
+ * A bare `token` or `authorization` is some client's own habit, and what it carries is likely meant for the gateway (a token that
+ * was copied into `_meta` reached every server behind Lunar).
+ */
+const BARE: ReadonlySet<string> = new Set(['traceparent', 'tracestate', 'baggage']);
 /** What in `_meta` is between the client and the gateway. */
 const OURS: ReadonlySet<string> = new Set([
-  'progressToken', 'io.modelcontextprotocol/protocolVersion', 'io.modelcontextprotocol/clientInfo', 'io.modelcontextprotocol/clientCapabilities', 'io.modelcontextprotocol/logLevel',
+  'io.modelcontextprotocol/protocolVersion', 'io.modelcontextprotocol/clientInfo', 'io.modelcontextprotocol/clientCapabilities', 'io.modelcontextprotocol/logLevel',
 ]);
 const NAMED_BY: ReadonlyMap<string, string> = new Map([
   ['tools/call', 'name'], ['prompts/get', 'name'], ['resources/read', 'uri'], ['resources/subscribe', 'uri'], ['resources/unsubscribe', 'uri'],
@@ -91,7 +97,7 @@ function withOwnName(text: string, call: Journaled): string {
 }
 
 function withoutOurs(text: string): string {
-  const kept = membersOf(text).filter(({ name }) => !OURS.has(name) && !name.startsWith('sallyport/'));
+  const kept = membersOf(text).filter(({ name }) => (name.includes('/') || BARE.has(name)) && !OURS.has(name) && !name.startsWith('sallyport/'));
   return kept.length === 0 ? LEAVE : `{${kept.map((m) => text.slice(m.key, m.end)).join(',')}}`;
 }
 
