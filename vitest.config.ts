@@ -8,6 +8,7 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/architecture/**/*.test.ts'], exclude: SLOW, testTimeout: 20_000 } },
       { test: { name: 'process', include: SLOW, testTimeout: 30_000 } },
+      { test: { name: 'policy', include: ['test/policy/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
       { test: { name: 'attack', include: ['test/attack/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 60_000 } },
     ],
