@@ -76,11 +76,12 @@ function compare(expected: Expected, decision: Decision): Differs | null {
 function wanted(key: keyof Words, expected: Expected): string | null {
   if (key === 'rules') return expected.rules === undefined ? null : list(expected.rules.map((id) => (id.includes(':') ? id : `rule:${id}`)));
   if (key === 'shadows') return expected.shadows === undefined ? null : list(Object.entries(expected.shadows).map(([id, would]) => `rule:${id} would ${would}`));
-  if (key === 'rate') return expected.rate === undefined ? null : list([expected.rate]);
+  if (key === 'expires' || key === 'escalate_after') return expected[key] === undefined ? null : spell(msOf(expected[key]));
+  if (key === 'rate' || key === 'per' || key === 'ticket' || key === 'dry_run') return expected[key] === undefined ? null : list([expected[key]]);
   const value = expected[key];
   return value === undefined ? null : typeof value === 'object' ? list(value) : String(value);
 }
-type Words = Readonly<Record<'effect' | 'code' | 'rules' | 'needs' | 'groups' | 'quorum' | 'rate' | 'shadows', string>>;
+type Words = Readonly<Record<keyof Expected, string>>;
 function wordsOf(decision: Decision): Words {
   const duties = decision.effect === 'allow' ? decision.obligations : [];
   const approvals = duties.filter((duty) => duty.by === 'approve' && duty.kind === 'approval');
@@ -88,7 +89,10 @@ function wordsOf(decision: Decision): Words {
     effect: decision.effect, code: decision.effect === 'deny' ? decision.reason : 'none', rules: list(decision.ruleIds),
     needs: list(duties.flatMap((duty) => (duty.by === 'approve' ? [NEED[duty.kind]] : []))),
     groups: list(approvals.flatMap(({ groups }) => groups)), quorum: String(Math.max(0, ...approvals.map(({ quorum }) => quorum))),
-    rate: list(duties.flatMap((duty) => (duty.by === 'limit' ? [rateOf(duty)] : []))),
+    expires: earliest(approvals.map(({ expiresMs }) => expiresMs)), escalate_to: list(approvals.flatMap(({ escalate }) => escalate?.groups ?? [])), escalate_after: earliest(approvals.map(({ escalate }) => escalate?.afterMs ?? null)),
+    ticket: list(duties.flatMap((duty) => (duty.by === 'approve' && duty.kind === 'ticket' ? [duty.pattern ?? 'any'] : []))),
+    dry_run: list(duties.flatMap((duty) => (duty.by === 'approve' && duty.kind === 'dry_run' ? [duty.argument] : []))),
+    rate: list(duties.flatMap((duty) => (duty.by === 'limit' ? [rateOf(duty)] : []))), per: list(duties.flatMap((duty) => (duty.by === 'limit' ? [duty.per] : []))),
     shadows: list((decision.shadows ?? []).map(({ ruleId, would }) => `${ruleId} would ${would}`)),
   };
 }
@@ -96,5 +100,13 @@ function wordsOf(decision: Decision): Words {
 const NEED = { approval: 'approval', confirm: 'confirmation', reason: 'reason', ticket: 'ticket', dry_run: 'dry_run' } as const satisfies Record<Extract<Obligation, { by: 'approve' }>['kind'], string>;
 const UNIT: ReadonlyMap<number, string> = new Map([[1_000, 'second'], [60_000, 'minute'], [3_600_000, 'hour'], [86_400_000, 'day']]);
 const rateOf = ({ count, windowMs }: { readonly count: number; readonly windowMs: number }): string => `${count}/${UNIT.get(windowMs) ?? `${windowMs} ms`}`;
+/** `90s`, `4h`: the earliest of some spans, in one spelling; null among them: as section `approve` says. */
+function earliest(spans: readonly (number | null)[]): string {
+  const named = spans.filter((ms) => ms !== null);
+  return named.length === 0 ? 'none' : spell(Math.min(...named));
+}
+const spell = (ms: number): string => `${ms / 1_000}s`;
+const SPAN_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const msOf = (span: string): number => Number(span.slice(0, -1)) * (SPAN_MS[span.slice(-1)] ?? 0);
 /** Order and repetition do not count. */
 const list = (names: readonly string[]): string => `[${[...new Set(names)].toSorted().join(', ')}]`;

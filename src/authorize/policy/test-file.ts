@@ -31,19 +31,27 @@ const call = z.strictObject({
 });
 /** The duties of an allow, by the words of rules. */
 export const DUTIES = ['approval', 'confirmation', 'reason', 'ticket', 'dry_run'] as const;
+const span = z.string().regex(/^[1-9][0-9]{0,5}[smhd]$/, { error: 'write it as 90s, 30m, 24h or 7d' });
+const OF_ALLOWS = ['needs', 'groups', 'quorum', 'expires', 'escalate_to', 'escalate_after', 'ticket', 'dry_run', 'rate', 'per'] as const;
 const expectation = z.strictObject({
   effect: z.enum(['allow', 'deny']).describe('What must be decided.'),
   rules: z.array(text).max(64).optional().describe('Exactly the rules that decide, in any order; left out: any. Defaults are written as in records: `default:read`.'),
   needs: z.array(z.enum(DUTIES)).optional().describe('Exactly the duties, in any order; `[]`: none; left out: any.'),
   groups: z.array(text).optional().describe('Exactly the groups that may approve; left out: any.'),
   quorum: z.int().min(1).optional().describe('So many must approve; left out: any.'),
+  expires: span.optional().describe('After how long silence of those who approve is a no, the earliest, `4h`; left out: any.'),
+  escalate_to: z.array(text).optional().describe('Exactly the groups that may approve too later on; left out: any.'),
+  escalate_after: span.optional().describe('After how long they may, `30m`; left out: any.'),
+  ticket: z.string().max(256).optional().describe('The pattern of the change ticket; `any`: the rule names none; left out: any.'),
+  dry_run: z.string().max(128).optional().describe('The argument of the dry run; left out: any.'),
   rate: z.string().optional().describe('The rate that the rules set, `5/hour`; left out: any.'),
+  per: z.enum(['caller', 'rule']).optional().describe('What the rate is counted for; left out: any.'),
   code: z.string().regex(/^authorize\.[a-z_]+$/, { error: 'must be one of the codes `authorize.*` of docs/reference/refusals.md' }).optional().describe('The code of the refusal; left out: any.'),
   shadows: z.record(text, z.enum(['allow', 'deny', 'error'])).optional().describe('Exactly the rules on trial that match, and what each would have said; left out: any.'),
 }).superRefine((e, ctx) => {
   const wrong = (key: string, message: string): void => ctx.addIssue({ code: 'custom', path: [key], message });
   if (e.effect === 'allow' && e.code !== undefined) wrong('code', 'an allow has no code; remove the key');
-  for (const key of ['needs', 'groups', 'quorum', 'rate'] as const) if (e.effect === 'deny' && e[key] !== undefined) wrong(key, 'a deny has no duties; remove the key');
+  for (const key of OF_ALLOWS) if (e.effect === 'deny' && e[key] !== undefined) wrong(key, 'a deny has no duties; remove the key');
 });
 const expect = z.union([z.enum(['allow', 'deny']), expectation]);
 
