@@ -3,6 +3,7 @@ import type { ApprovalTerms, Obligation } from '../call/decision.ts';
 import { parseRate, type Rate } from '../lib/rate.ts';
 import { RuleFault } from './fault.ts';
 import type { Needs, NormalRule } from './normal.ts';
+import type { Lift } from './rules.ts';
 
 /** What an allow rule asks for when it matches. */
 export interface Duties extends Needs {
@@ -17,6 +18,15 @@ export interface Ask {
 }
 export const ANY_APPROVAL: Ask['duties'] = { waives: false, approval: { groups: [], quorum: 1, escalate: null, expiresMs: null } };
 export const WAIVED: Ask['duties'] = { waives: true, approval: null };
+
+/** What is left of what somebody asks for. Rates stay, and so does what the credential itself asks for: no emergency widens a credential. */
+export function withoutLifted(ask: Ask, lifts: ReadonlySet<Lift>): Ask {
+  if (lifts.size === 0 || ask.why === CREDENTIAL) return ask;
+  const { approval, confirm, reason, ticket, dryRun, ...rest } = ask.duties;
+  const kept = <T>(lift: Lift, value: T, nothing: T): T => (lifts.has(lift) ? nothing : value);
+  return { why: ask.why, duties: { ...rest, approval: kept('approval', approval, null), confirm: kept('confirmation', confirm ?? false, false), reason: kept('reason', reason ?? false, false), ticket: kept('change_ticket', ticket ?? null, null), dryRun: kept('dry_run', dryRun ?? null, null) } };
+}
+export const CREDENTIAL = 'credential:confirm_tools';
 
 /** null: the rule asks for nothing. Throws `RuleFault` for a pattern that cannot be read. */
 export function compileDuties(rule: NormalRule): Duties | null {

@@ -30,7 +30,7 @@ export interface Explained {
 /** Every part of every rule, also after one that does not hold: what would have been needed besides. */
 export function explainRules(rules: readonly Rule[], seen: Seen): readonly ExplainedRule[] {
   return rules.map((rule) => {
-    const parts = [...who(rule, seen), ...what(rule, seen), ...where(rule, seen), ...conditions(rule, seen)];
+    const parts = [...who(rule, seen), ...what(rule, seen), ...where(rule, seen), ...conditions(rule, seen), ...live(rule)];
     return { id: rule.id, effect: rule.effect, shadow: rule.shadow, matches: parts.every(({ holds }) => holds === true), parts };
   });
 }
@@ -51,6 +51,7 @@ function where({ where: asked }: Rule, { place, principal }: Seen): ExplainedPar
     ...part('tenants', asked.tenant, (lack & 2) === 0 ? place.tenant : principal.tenant),
   ];
 }
+const live = ({ temporary }: Rule): ExplainedPart[] => (temporary === undefined ? [] : [{ half: 'when', key: 'until', holds: temporary.isLive(), note: null }]);
 const HALVES = { during: 'when', arguments: 'arguments', when: 'condition' } as const;
 const conditions = ({ conditions: list }: Rule, seen: Seen): ExplainedPart[] =>
   (list ?? []).map(({ key, judge }) => {

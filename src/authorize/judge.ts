@@ -5,16 +5,16 @@ import { mostSpecific } from '../lib/glob-order.ts';
 import { type Bits, bitsOf, inBoth, isEmpty } from './bits.ts';
 import type { Caller } from './caller.ts';
 import type { Seen } from './condition-values.ts';
-import { judgeAll } from './conditions.ts';
+import { type Conditions, judgeAll } from './conditions.ts';
 import type { AuthorizeConfig } from './config.ts';
-import { ANY_APPROVAL, type Ask, mergeDuties, WAIVED } from './duties.ts';
+import { ANY_APPROVAL, type Ask, CREDENTIAL, mergeDuties, WAIVED, withoutLifted } from './duties.ts';
 import type { Place } from './place.ts';
-import { type Lack, lackOf, matchesTarget, type Rule } from './rules.ts';
+import { type Lack, type Lift, lackOf, matchesTarget, type Rule } from './rules.ts';
 
 /** What the policy makes of a target, whoever calls: worked out once per target. */
 export interface Aimed {
   readonly lack: Lack;
-  /** Rules that match it and have no conditions. */
+  /** Rules that match it, have no conditions and no end. */
   readonly denies: Bits;
   readonly allows: Bits;
   /** Those of `allows` that ask for something. */
@@ -57,7 +57,7 @@ export function createJudge(config: AuthorizeConfig, rules: readonly Rule[], ver
   /** The duties of a call that the rules `hits` allow. */
   const dutiesOf = (caller: Caller, aimed: Aimed, target: Target, hits: readonly number[]): readonly Obligation[] => {
     const asks: Ask[] = [];
-    if (caller.mustConfirm(target)) asks.push({ why: 'credential:confirm_tools', duties: ANY_APPROVAL });
+    if (caller.mustConfirm(target)) asks.push({ why: CREDENTIAL, duties: ANY_APPROVAL });
     if (aimed.entry !== null && aimed.entry.confirm !== null) asks.push({ why: aimed.entry.id, duties: aimed.entry.confirm ? ANY_APPROVAL : WAIVED });
     const isHandshake = target.tool === null && target.risk === 'discovery';
     for (const i of hits) {
@@ -65,8 +65,19 @@ export function createJudge(config: AuthorizeConfig, rules: readonly Rule[], ver
       // A rule about a server's tools also lets its lists be seen; nobody is asked about each of those.
       if (duties !== null && (!isHandshake || duties.onDiscovery)) asks.push({ why: rules[i]?.id ?? '', duties });
     }
-    const byClass = confirmClasses.has(target.risk) ? `default:${target.risk}` : null;
-    return asks.length === 0 && byClass === null ? NO_DUTIES : mergeDuties(asks, byClass);
+    const lifts = liftsOf(hits);
+    const byClass = confirmClasses.has(target.risk) && !lifts.has('approval') ? `default:${target.risk}` : null;
+    return asks.length === 0 && byClass === null ? NO_DUTIES : mergeDuties(lifts.size === 0 ? asks : asks.map((ask) => withoutLifted(ask, lifts)), byClass);
+  };
+
+  /** What the emergencies among the rules that allow a call take away. */
+  const liftsOf = (hits: readonly number[]): ReadonlySet<Lift> => {
+    let lifts = NO_LIFTS;
+    for (const i of hits) {
+      const more = rules[i]?.temporary?.lifts;
+      if (more !== undefined && more.size > 0) lifts = lifts.union(more);
+    }
+    return lifts;
   };
 
   /** Scopes that would make a rule match which asks for nothing else the caller lacks. */
@@ -93,13 +104,13 @@ export function createJudge(config: AuthorizeConfig, rules: readonly Rule[], ver
     if (aimed.conditional === null) return NOTHING;
     const candidates = inBoth(aimed.conditional, caller.rules(aimed.lack));
     if (candidates.length === 0) return NOTHING;
-    const weighed = { allows: [] as number[], denies: [] as number[], errors: [] as number[], notes: [] as string[] };
+    const weighed = { grants: [] as number[], allows: [] as number[], denies: [] as number[], errors: [] as number[], notes: [] as string[] };
     for (const i of candidates) {
       const rule = rules[i];
-      if (rule === undefined || rule.conditions === null) continue;
-      const { holds, error, note, key } = judgeAll(rule.conditions, seen);
+      if (rule === undefined || rule.temporary?.isLive() === false) continue; // what is over leaves no trace in decisions
+      const { holds, error, note, key } = judgeAll(rule.conditions ?? NO_CONDITIONS, seen);
       if (error !== null) weighed.errors.push(i);
-      else if (holds === true) (rule.effect === 'deny' ? weighed.denies : weighed.allows).push(i);
+      else if (holds === true) (rule.effect === 'deny' ? weighed.denies : rule.temporary === undefined ? weighed.allows : weighed.grants).push(i);
       if (weighed.notes.length < NAMED && (error !== null || (holds !== true && rule.effect === 'allow'))) weighed.notes.push(error === null ? `${rule.id} nearly matched: ${note ?? key ?? ''}` : `${rule.id} in error: ${error}`);
     }
     return weighed;
@@ -133,9 +144,10 @@ export function createJudge(config: AuthorizeConfig, rules: readonly Rule[], ver
     const { entry } = aimed;
     if (entry !== null && !caller.holds(entry.scopes)) return { decision: deny('authorize.scope', [entry.id], entry.scopes.slice(0, NAMED)), note: null };
     const allowed = [...inBoth(aimed.allows, matching, NAMED), ...weighed.allows];
-    const [first, ...more] = idsOf(allowed);
+    // Each grant is named, and first: calls made under one can be found in the record (MISSION P6).
+    const [first, ...more] = [...weighed.grants.map((i) => rules[i]?.id ?? ''), ...idsOf(allowed)];
     if (first !== undefined) {
-      const asking = [...inBoth(aimed.duties, matching), ...weighed.allows];
+      const asking = [...inBoth(aimed.duties, matching), ...weighed.grants, ...weighed.allows];
       return { decision: allow(first, entry === null ? more : [...more, entry.id], dutiesOf(caller, aimed, target, asking)), note: null };
     }
     const decision = byDefault(caller, aimed, target);
@@ -147,14 +159,14 @@ export function createJudge(config: AuthorizeConfig, rules: readonly Rule[], ver
     aim: (target, place) => {
       const among = rulesFor(target.server).filter((i) => rules[i] !== undefined && matchesTarget(rules[i], target, place));
       const those = (test: (rule: Rule) => boolean): Bits => bitsOf(rules.length, among, (i) => rules[i] !== undefined && test(rules[i]));
-      const fixed = (r: Rule, effect: Rule['effect']): boolean => !r.shadow && r.conditions === null && r.effect === effect;
+      const fixed = (r: Rule, effect: Rule['effect']): boolean => !r.shadow && !isWeighed(r) && r.effect === effect;
       const entry = target.tool === null ? undefined : entryFor(target.id);
       return {
         lack: lackOf(place),
         denies: those((r) => fixed(r, 'deny')),
         allows: those((r) => fixed(r, 'allow')),
         duties: those((r) => fixed(r, 'allow') && r.duties !== null),
-        conditional: orNull(those((r) => !r.shadow && r.conditions !== null)),
+        conditional: orNull(those((r) => !r.shadow && isWeighed(r))),
         trials: orNull(those((r) => r.shadow)),
         entry: entry === undefined ? null : { id: `tool-scopes:${entry[0]}`, scopes: entry[1].scopes, confirm: entry[1].require_confirmation ?? null },
       };
@@ -171,13 +183,20 @@ export function createJudge(config: AuthorizeConfig, rules: readonly Rule[], ver
   };
 }
 
+/** Judged at each call: nothing about it may be remembered. */
+const isWeighed = (rule: Rule): boolean => rule.conditions !== null || rule.temporary !== undefined;
+const NO_LIFTS: ReadonlySet<Lift> = new Set();
+const NO_CONDITIONS: Conditions = [];
+
 interface Weighed {
+  /** Grants and emergencies that allow it. */
+  readonly grants: readonly number[];
   readonly allows: readonly number[];
   readonly denies: readonly number[];
   readonly errors: readonly number[];
   readonly notes: readonly string[];
 }
-const NOTHING: Weighed = { allows: [], denies: [], errors: [], notes: [] };
+const NOTHING: Weighed = { grants: [], allows: [], denies: [], errors: [], notes: [] };
 const orNull = (bits: Bits): Bits | null => (isEmpty(bits) ? null : bits);
 
 /** By server, so that a list of a thousand tools does not ask a thousand rules a thousand times. */

@@ -87,6 +87,7 @@ const uriOf = (target: Target): Judged | null =>
 
 /** By what the rules say, in whatever order and files they stand. */
 function versionOf(config: AuthorizeConfig, loaded: readonly LoadedRule[]): string {
-  const rules = loaded.map(({ config: rule }) => rule).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  // Grants come and go without another policy: approvals that wait stay valid, and the record names each grant by its id.
+  const rules = loaded.flatMap(({ config: own, rule }) => (rule.temporary === undefined ? [own] : [])).toSorted((a, b) => (a.id < b.id ? -1 : 1));
   return sha256(canonicalJson(JSON.stringify({ ...config, rules }))).slice(0, 16);
 }

@@ -30,7 +30,19 @@ export interface Rule {
   readonly servers: readonly string[] | null;
   readonly conditions: Conditions | null;
   readonly duties: Duties | null;
+  /** A grant or break-glass; left out: a rule of the policy. */
+  readonly temporary?: Temporary;
 }
+/** What ends by itself. It only ever allows, and while it is not live it is as though it were not there. */
+export interface Temporary {
+  /** Whether it holds at this moment; asked at each decision, so that nothing remembered outlives it. Must not throw. */
+  readonly isLive: () => boolean;
+  /** Duties of other rules and of the class that it takes away. */
+  readonly lifts: ReadonlySet<Lift>;
+}
+/** What an emergency may lift; rates stay. */
+export const LIFTS = ['approval', 'confirmation', 'reason', 'change_ticket', 'dry_run'] as const;
+export type Lift = (typeof LIFTS)[number];
 type Text = (text: string | null) => boolean;
 /** null: not asked. */
 export interface Where {
