@@ -29,7 +29,7 @@ function changesOf(rule: Map): readonly Change[] {
     ['flipped', rule['effect'] === 'allow' ? without(flipped, ...DUTIES) : flipped],
     [rule['shadow'] === true ? 'in force' : 'on trial', rule['shadow'] === true ? without(rule, 'shadow') : { ...rule, shadow: true }],
     ...LISTS.flatMap((key) => inList(rule, key)),
-    ...within(rule, 'arguments', argumentChanges),
+    ...within(rule, 'arguments', (all) => argumentChanges(all, rule['effect'] === 'deny')),
     ...within(rule, 'during', duringChanges),
     ...(rule['when'] === undefined ? [] : [['without when', without(rule, 'when')] as const, ['when turned round', { ...rule, when: `!(${String(rule['when'])})` }] as const]),
     ...within(rule, 'needs', needsChanges),
@@ -56,14 +56,14 @@ function within(rule: Map, key: string, inside: (value: Map) => readonly (readon
 }
 
 /** Each constraint gone, free, optional, and each word of it gone or loosened; the whole open to arguments that nobody named. */
-function argumentChanges(all: Map): readonly (readonly [string, Map])[] {
+function argumentChanges(all: Map, isDeny: boolean): readonly (readonly [string, Map])[] {
   const each = Object.entries(all).flatMap(([path, wanted]) => {
     if (!isMap(wanted)) return [];
     const set = (how: string, value: Map): readonly [string, Map] => [`${path} ${how}`, { ...all, [path]: value }];
     return [
       [`without ${path}`, without(all, path)] as const,
       ...(wanted['any'] === undefined ? [set('free', { any: true })] : []),
-      ...(['any', 'optional', 'unless_absent', 'absent'].some((key) => wanted[key] !== undefined) ? [] : [set('optional', { ...wanted, optional: true })]),
+      ...(['any', 'optional', 'unless_absent', 'absent'].some((key) => wanted[key] !== undefined) ? [] : [set('optional', { ...wanted, [isDeny ? 'unless_absent' : 'optional']: true })]),
       ...wordChanges(wanted).map(([how, value]) => set(how, value)),
     ];
   });
