@@ -1,13 +1,13 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 /** Every command in README and docs runs: the sh blocks in the order they stand, beside a demo that was started as the README says. */
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/architecture.md', 'docs/limits.md', ...readdirSync(join(root, 'docs/guide')).map((f) => `docs/guide/${f}`), 'docs/reference/audit-format.md'];
+const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/architecture.md', 'docs/limits.md', 'docs/policy.md', ...readdirSync(join(root, 'docs/guide')).map((f) => `docs/guide/${f}`), 'docs/reference/audit-format.md'];
 const PORT = 18_000 + (process.pid % 2_000) * 2;
 /** Started by the test itself, or the very thing that runs this test. */
 const SCRIPTS = new Map([['npm start', 'start'], ['npm test', 'test'], ['npm run check', 'check'], ['npm run test:fast', 'test:fast'], ['npm run bench', 'bench'], ['npm run conformance', 'conformance']]);
@@ -36,7 +36,9 @@ beforeAll(async () => {
   env['SALLYPORT_KEY'] = /operator\s+(sp_\S+)/.exec(banner)?.[1];
   for (const { lang, text } of blocks) {
     const name = lang === 'yaml' ? /^# (\S+\.yaml)\n/.exec(text)?.[1] : undefined;
-    if (name !== undefined) writeFileSync(join(cwd, name), text);
+    if (name === undefined) continue;
+    mkdirSync(dirname(join(cwd, name)), { recursive: true });
+    writeFileSync(join(cwd, name), text);
   }
   symlinkSync(join(cwd, '.sallyport', 'demo', 'audit'), join(cwd, '.sallyport', 'audit'));
 }, 60_000);

@@ -80,7 +80,7 @@ function wordChanges(map: Map): readonly (readonly [string, Map])[] {
   });
 }
 const BOUNDS: ReadonlyMap<string, (bound: number) => number> = new Map([
-  ['max', (n: number) => n * 10 + 1], ['max_length', (n: number) => n * 10 + 1], ['max_items', (n: number) => n + 1], ['min', (n: number) => (n > 1 ? n / 10 : n - 1)],
+  ['max', (n: number) => n * 10 + 1], ['max_length', (n: number) => n * 10 + 1], ['max_items', (n: number) => n + 1], ['min', (n: number) => (n > 1 ? Math.floor(n / 10) : n > 0 ? 0 : n - 1)],
   ['min_length', (n: number) => Math.max(0, n - 1)], ['min_items', (n: number) => Math.max(0, n - 1)],
 ]);
 
