@@ -47,5 +47,5 @@ test('a call that needs an approval waits, runs once after it, and all of it is 
   expect(narrowed.body.result.message).toContain('dora allows only: text: ');
   expect(ran()).toBe(1);
   const trail = (await records(gateway.data)).filter((record) => record['approval_id'] === approvals[0]?.id).map((record) => record['event']);
-  expect(trail).toEqual(['approval.requested', 'approval.decided', 'approval.used', 'call.intended', 'call.finished']);
+  expect(trail).toEqual(['approval.requested', 'call.refused', 'approval.decided', 'approval.used', 'call.intended', 'call.finished']);
 });
