@@ -11,6 +11,7 @@ import { type Approve, type CheckTicket, type CompileNarrowing, createApprove } 
 import { type EarlyRefusal, openAudit, recordAdminActs } from './audit/index.ts';
 import { createAuthenticate, createKeyStore } from './authenticate/index.ts';
 import { argumentsSchema, explainArguments } from './authorize/arguments/index.ts';
+import { createGrants } from './authorize/grants/index.ts';
 import { createAuthorize, type Place } from './authorize/index.ts';
 import { openPolicy } from './authorize/policy/index.ts';
 import { authorizeDrafts, type Config } from './config/index.ts';
@@ -18,6 +19,7 @@ import { createDispatch, createStdioUpstream } from './dispatch/index.ts';
 import { createEgress, type Egress } from './egress/index.ts';
 import { createInspect } from './inspect/index.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
+import { knowNames } from './lib/person.ts';
 import { createLimit } from './limit/index.ts';
 import type { Log } from './observe/index.ts';
 import { handleCall, type Finish, type Stages } from './pipeline.ts';
@@ -76,6 +78,10 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     store, clock, log, note: audit.note, between: (rules) => authorizeDrafts({ ...config, authorize: rules }),
   });
   const authorize = createAuthorize(policy.config(), { clock, placeOf: (server) => placeOf(config, server) });
+  const grants = await createGrants({
+    config: policy.config, store, clock, log, note: audit.note, namesOf: knowNames(config.approve.identities), personNow: adminKeys.byId,
+    apply: (rules) => authorize.replace(rules, 'grants'), onChange: () => dispatch.toolsChanged(null),
+  });
   const validate = createValidate(config.validate);
   const limit = createLimit(config.limit, { clock });
   const sealKey = ownKey(join(dataDir, 'keys', 'seal.key'));
@@ -84,12 +90,12 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     checkTicket: ticketCheck(config, egress.fetchJson),
     users: {
       sealKey, askOnStream: (call, method, paramsText) => dispatch.askUser(call, method, paramsText),
-      isCurrent: ({ principal, decision }) => authenticate.stillValid(principal) && authorize.version === decision.policyVersion,
+      isCurrent: ({ principal, decision }) => authenticate.stillValid(principal) && authorize.version === decision.policyVersion && grants.areLive(decision.ruleIds),
     },
   });
 
   const admin = createAdmin(config.admin, config.approve.webhooks, {
-    approvals: approve.approvals, keys: adminKeys, store, clock, secret, log, note: audit.note, postJson: egress.postJson, linkKey: ownKey(join(dataDir, 'keys', 'links.key')),
+    approvals: approve.approvals, grants, keys: adminKeys, store, clock, secret, log, note: audit.note, postJson: egress.postJson, linkKey: ownKey(join(dataDir, 'keys', 'links.key')),
   });
 
   const ended: ((session: Session) => void)[] = []; // dispatch and resolve need each other; the sessions come second
@@ -128,7 +134,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
   const health: Gateway['health'] = () => {
     const servers = dispatch.health();
     const causes = [audit.ready(), authenticate.ready(), admin.ready()].filter((cause) => cause !== null);
-    return { ready: causes.length === 0, causes, notes: policy.notes(), servers };
+    return { ready: causes.length === 0, causes, notes: [...policy.notes(), ...grants.notes()], servers };
   };
   /** Acts of other processes (the CLI), one batch at a time. */
   let recording: Promise<void> = Promise.resolve();
@@ -177,6 +183,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
       await admin.close();
       await approve.close();
       await policy.close();
+      await grants.stop();
       await audit.note('gateway.stopped', {});
       await authenticate.close();
       await egress.close();

@@ -28,7 +28,7 @@ export const adminConfig = z
 export type AdminConfig = z.infer<typeof adminConfig>;
 
 /** What a webhook can be told of. */
-export const WEBHOOK_EVENTS = ['requested', 'decided', 'expired', 'escalated', 'digest'] as const;
+export const WEBHOOK_EVENTS = ['requested', 'decided', 'expired', 'escalated', 'digest', 'break_glass'] as const;
 /** One receiver; the list stands at `approve.webhooks`. */
 const webhook = z
   .strictObject({

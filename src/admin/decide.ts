@@ -19,7 +19,8 @@ export function readForm(body: Buffer): VerdictBody | null {
   const parsed = verdict.safeParse({ verdict: form.get('verdict'), rationale: form.get('rationale') });
   return parsed.success ? parsed.data : null;
 }
-function read<T>(body: Buffer, schema: z.ZodType<T>): T | null {
+/** A body by its schema; null: it is not that. */
+export function read<T>(body: Buffer, schema: z.ZodType<T>): T | null {
   const strict = parseStrict(body.toString('utf8'), { maxDepth: 16, maxKeys: 256 });
   // A number that a double cannot hold would narrow to another one than was written.
   if (!strict.ok || strict.inexact.length > 0) return null;

@@ -19,6 +19,8 @@ const ROWS = {
   'admin.already': [409, 'You have said so already.', 'Nothing; another person is needed.'],
   'admin.rationale': [400, 'A rationale of 1 to 1,000 visible characters is needed.', 'Nothing.'],
   'admin.narrowing': [400, 'The narrowing cannot be used.', 'The message says why.'],
+  'admin.grant': [400, 'The grant or activation cannot be made as asked.', 'The message says why.'],
+  'admin.not_entitled': [403, 'You are not entitled to this.', 'See authorize.grants.groups, and activators and reviewers of the role; make a key with the right --group.'],
   'admin.link': [404, 'This link is unknown, used, or over. Nothing was decided.', 'Decide with sallyport approvals, or wait for a new link.'],
   'admin.signature': [401, 'The callback is not signed as it must be, too old, or was seen before.', 'Look at the shared secret and at the clocks of both machines.'],
   'admin.busy': [503, 'Too many requests at once.', 'Try again.'],

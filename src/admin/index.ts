@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Approvals, Approver } from '../approve/index.ts';
+import type { Grants } from '../authorize/grants/index.ts';
 import type { PostJson } from '../egress/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import { listenFault } from '../lib/loopback.ts';
@@ -21,9 +22,12 @@ export { AdminFault, createAdminKeys, describeAdmin } from './admin-keys.ts';
 export type { AdminKeys, AdminRecord } from './admin-keys.ts';
 export { lineOf, screenOf } from './screen.ts';
 export type { ApprovalView } from './view.ts';
+export { grantLine } from './grants.ts';
+export type { EmergencyView, GrantView } from './grants.ts';
 
 export interface AdminDeps {
   readonly approvals: Approvals;
+  readonly grants: Grants;
   readonly keys: AdminKeys;
   readonly store: Store;
   readonly clock: Clock;
@@ -61,7 +65,7 @@ export function createAdmin(config: AdminConfig, webhooks: readonly WebhookConfi
   const links = createLinks(deps.linkKey, deps.store, deps.keys, deps.clock);
   const base = (config.public_url ?? '').replace(/\/$/, '');
   const room: Room = {
-    approvals: deps.approvals, keys: deps.keys, clock: deps.clock, links, deps,
+    approvals: deps.approvals, grants: deps.grants, keys: deps.keys, clock: deps.clock, links, deps,
     callback: createCallbacks(webhooks, deps),
     guard: createOriginGuard({ ...config, origins: [] }),
     failures: createFailures(deps.clock), fault: null, inFlight: 0, strangers: 0,
@@ -70,7 +74,7 @@ export function createAdmin(config: AdminConfig, webhooks: readonly WebhookConfi
   let sender: { readonly close: () => Promise<void> } | null = null;
   return {
     listen: async () => {
-      sender = startWebhooks(webhooks, { ...deps, linkFor: (event, approver) => (base === '' || config.port === null ? null : `${base}/links/${links.make(event.request, `admin:${approver}`)}`) });
+      sender = startWebhooks(webhooks, { ...deps, onAlarm: (listener) => deps.grants.onAlarm((emergency) => listener({ kind: 'break_glass', emergency })), linkFor: (event, approver) => (base === '' || config.port === null ? null : `${base}/links/${links.make(event.request, `admin:${approver}`)}`) });
       for (const { approver } of webhooks) if (approver !== null && (await deps.keys.byId(`admin:${approver}`)) === null) deps.log('webhook: its approver is no admin, so its links and callbacks decide nothing', { error: approver });
       if (config.port === null) return null;
       const wrong = listenFault(config);

@@ -32,6 +32,14 @@ const VERDICT = {
 const id = { name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } };
 const one = { description: 'The approval', content: json({ $ref: '#/components/schemas/Approval' }) };
 
+const all = { name: 'all', in: 'query', description: 'Also what is over', schema: { enum: ['true', 'false'] } };
+const GRANTING = ['admin.unknown', 'admin.closed', 'admin.self', 'admin.not_entitled', 'admin.grant', 'admin.body', 'admin.content_type', 'admin.too_large'];
+const HELD = { id: text, state: { enum: ['live', 'ended', 'revoked'] }, by: text, from: text, until: text, ended_at: orNull('string'), ended_by: orNull('string') };
+const GRANT = object({ ...HELD, why: text, rule: { type: 'object' } });
+const EMERGENCY = object({ ...HELD, role: text, for: text, reason: text, review: { anyOf: [object({ by: text, at: text, finding: text }), { type: 'null' }] } });
+const granted = { description: 'The grant', content: json({ $ref: '#/components/schemas/Grant' }) };
+const activated = { description: 'The activation', content: json({ $ref: '#/components/schemas/Emergency' }) };
+
 /** What `GET /openapi.json` answers (OpenAPI 3.1). */
 export const OPENAPI = {
   openapi: '3.1.0',
@@ -55,6 +63,17 @@ export const OPENAPI = {
     '/approvals/{id}/decision': {
       post: { summary: 'Say yes or no', parameters: [id], requestBody: { required: true, content: json({ $ref: '#/components/schemas/Verdict' }) }, responses: { 200: one, ...refusals(...SIGNED_IN, ...DECIDING) } },
     },
+    '/grants': {
+      get: { summary: 'Grants, newest first', parameters: [all], responses: { 200: { description: 'The list', content: json(object({ grants: list({ $ref: '#/components/schemas/Grant' }) })) }, ...refusals(...SIGNED_IN, 'admin.body') } },
+      post: { summary: 'Give a grant', requestBody: { required: true, content: json({ type: 'object', required: ['rule', 'why'], properties: { rule: { type: 'object', description: 'Keys of a policy rule: whom, what, where, arguments, needs, limits.' }, until: { type: 'string', format: 'date-time' }, lasts_ms: { type: 'integer' }, why: text } }) }, responses: { 200: granted, ...refusals(...SIGNED_IN, ...GRANTING) } },
+    },
+    '/grants/{id}/revoke': { post: { summary: 'End a grant at once', parameters: [id], requestBody: { required: true, content: json({ type: 'object', additionalProperties: false }) }, responses: { 200: granted, ...refusals(...SIGNED_IN, ...GRANTING) } } },
+    '/break-glass': {
+      get: { summary: 'Activations that hold or wait for their review, newest first', parameters: [all], responses: { 200: { description: 'The list', content: json(object({ break_glass: list({ $ref: '#/components/schemas/Emergency' }) })) }, ...refusals(...SIGNED_IN, 'admin.body') } },
+      post: { summary: 'Activate a role for emergencies', requestBody: { required: true, content: json(object({ role: text, for: text, reason: text })) }, responses: { 200: activated, ...refusals(...SIGNED_IN, ...GRANTING) } },
+    },
+    '/break-glass/{id}/end': { post: { summary: 'End an activation before its time', parameters: [id], requestBody: { required: true, content: json({ type: 'object', additionalProperties: false }) }, responses: { 200: activated, ...refusals(...SIGNED_IN, ...GRANTING) } } },
+    '/break-glass/{id}/close': { post: { summary: 'Close the review, as a second person', parameters: [id], requestBody: { required: true, content: json(object({ finding: text })) }, responses: { 200: activated, ...refusals(...SIGNED_IN, ...GRANTING) } } },
     '/callbacks/approvals': {
       post: {
         summary: 'A signed decision from a webhook’s receiver', security: [],
@@ -71,6 +90,6 @@ export const OPENAPI = {
   },
   components: {
     securitySchemes: { admin: { type: 'http', scheme: 'bearer', description: 'A key made with `sallyport admin create`, `spa_…`.' } },
-    schemas: { Approval: APPROVAL, Verdict: VERDICT, Fault: object({ code: { enum: ADMIN_FAULTS.map(({ code }) => code) }, message: text }) },
+    schemas: { Approval: APPROVAL, Grant: GRANT, Emergency: EMERGENCY, Verdict: VERDICT, Fault: object({ code: { enum: ADMIN_FAULTS.map(({ code }) => code) }, message: text }) },
   },
 } as const;

@@ -1,10 +1,17 @@
 import type { ApprovalEvent, ApprovalRequest } from '../approve/index.ts';
+import type { Emergency } from '../authorize/grants/index.ts';
 import { isDeceptive, shown } from '../lib/shown.ts';
 import type { WebhookConfig } from './config.ts';
 
+/** An emergency role was activated. */
+export interface AlarmEvent {
+  readonly kind: 'break_glass';
+  readonly emergency: Emergency;
+}
+
 /** What a message is made of. */
 export interface Told {
-  readonly event: ApprovalEvent;
+  readonly event: ApprovalEvent | AlarmEvent;
   readonly delivery: string;
   readonly at: number;
   /** Where the person behind the webhook may decide; null: no link. */
@@ -19,6 +26,10 @@ export const payloadOf = (told: Told, format: WebhookConfig['format']): object =
 function jsonOf({ event, delivery, at, link, includeArguments }: Told): object {
   const head = { event: event.kind, delivery, at: new Date(at).toISOString() };
   if (event.kind === 'digest') return { ...head, digest: { caller: event.requester.caller, user: event.requester.user, requests: event.count, since: new Date(event.since).toISOString() } };
+  if (event.kind === 'break_glass') {
+    const { id, role, caller, by, reason, until } = event.emergency;
+    return { ...head, break_glass: { id, role, for: caller, by: by.user, reason, until: new Date(until).toISOString() } };
+  }
   const { request } = event;
   return {
     ...head,
@@ -34,7 +45,7 @@ function jsonOf({ event, delivery, at, link, includeArguments }: Told): object {
   };
 }
 
-const TITLES = { requested: 'Approval asked for', escalated: 'Still waiting: approval asked for', expired: 'Nobody decided in time', used: 'Approved call is running', decided: 'Decided', digest: 'Many approvals asked for' } as const satisfies Record<ApprovalEvent['kind'], string>;
+const TITLES = { requested: 'Approval asked for', escalated: 'Still waiting: approval asked for', expired: 'Nobody decided in time', used: 'Approved call is running', decided: 'Decided', digest: 'Many approvals asked for', break_glass: 'BREAK-GLASS ACTIVATED' } as const satisfies Record<Told['event']['kind'], string>;
 type Block = Readonly<Record<string, unknown>>;
 
 /** Slack: whatever comes from outside stands in `plain_text` only, where nothing is markup; `text`, the fallback, is escaped besides. */
@@ -43,6 +54,7 @@ function slackOf(told: Told): object {
   const title = TITLES[event.kind];
   const blocks: Block[] = [{ type: 'header', text: plain(title, 150) }];
   if (event.kind === 'digest') blocks.push(section(`${event.requester.caller}: ${event.count} requests since ${new Date(event.since).toISOString()}`));
+  else if (event.kind === 'break_glass') blocks.push(section(`${event.emergency.role} for ${event.emergency.caller} by ${event.emergency.by.user}, until ${new Date(event.emergency.until).toISOString()}: ${event.emergency.reason}`));
   else {
     blocks.push({ type: 'section', fields: rowsOf(event.request).map(([name, value]) => plain(`${name}: ${shown(value)}`, 2_000)) });
     if (event.kind === 'decided') blocks.push(section(`${event.decision.verdict} by ${event.decision.by}: ${event.decision.rationale}`));
@@ -50,7 +62,7 @@ function slackOf(told: Told): object {
     if (isDeceptive(event.request.argumentsText)) blocks.push(section('The arguments hold characters that cannot be seen or look like others. Look at them with `sallyport approvals show`.'));
     if (link !== null) blocks.push({ type: 'actions', elements: [{ type: 'button', text: plain('Look and decide', 75), url: link }] });
   }
-  const about = event.kind === 'digest' ? event.requester.caller : `${event.request.target.id} by ${event.request.requester.caller}`;
+  const about = event.kind === 'digest' ? event.requester.caller : event.kind === 'break_glass' ? `${event.emergency.role} for ${event.emergency.caller}` : `${event.request.target.id} by ${event.request.requester.caller}`;
   return { text: cut(`${title}: ${mrkdwn(about)}`, 1_000), mrkdwn: false, parse: 'none', link_names: false, unfurl_links: false, unfurl_media: false, blocks };
 }
 const rowsOf = (request: ApprovalRequest): readonly (readonly [string, string])[] => [

@@ -1,7 +1,9 @@
 import { APPROVAL_STATES, type ApprovalFilter, type Approvals, type Approver } from '../approve/index.ts';
+import type { Grants } from '../authorize/grants/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { AdminKeys } from './admin-keys.ts';
 import { readCallback, readForm, readVerdict, say } from './decide.ts';
+import { activateRole, closeReview, endRole, giveGrant, listEmergencies, listGrants, revokeGrant } from './grants.ts';
 import { type Answer, refused, rowOf } from './faults.ts';
 import { type Heads, isForm, isJson, isOwnPage } from './heads.ts';
 import type { Links, Opened } from './links.ts';
@@ -11,6 +13,7 @@ import { viewOf } from './view.ts';
 
 export interface RouteDeps {
   readonly approvals: Approvals;
+  readonly grants: Grants;
   readonly keys: AdminKeys;
   readonly links: Links;
   readonly callback: (heads: Heads, body: Buffer) => Promise<Approver | null>;
@@ -41,16 +44,29 @@ const DOCUMENT: Route = { ...GET, proof: 'open', run: () => ({ status: 200, body
 const LIST: Route = { ...GET, proof: 'key', query: ['state', 'mine', 'limit'], run: list };
 const CALLBACK: Route = { method: 'POST', proof: 'callback', query: [], body: 'json', run: callback };
 
+/** A person's act by JSON body. */
+const act = (run: Route['run']): Route => ({ method: 'POST', proof: 'key', query: [], body: 'json', run });
+const GRANTS: readonly Route[] = [{ ...GET, proof: 'key', query: ['all'], run: listGrants }, act(giveGrant)];
+const EMERGENCIES: readonly Route[] = [{ ...GET, proof: 'key', query: ['all'], run: listEmergencies }, act(activateRole)];
+function temporaryAt(first: string | undefined, id: string, verb: string | undefined): readonly Route[] {
+  if (first === 'grants' && verb === 'revoke') return [act((asked, deps) => revokeGrant(id, asked, deps))];
+  if (first !== 'break-glass') return [];
+  return verb === 'end' ? [act((asked, deps) => endRole(id, asked, deps))] : verb === 'close' ? [act((asked, deps) => closeReview(id, asked, deps))] : [];
+}
+
 /** The endpoints at a path; empty: none. Exact text: no decoding, no dots, no trailing slash (CWE-22, CWE-436). */
 export function routesAt(path: string): readonly Route[] {
   if (path === '/health') return [HEALTH];
   if (path === '/openapi.json') return [DOCUMENT];
   if (path === '/approvals') return [LIST];
+  if (path === '/grants') return GRANTS;
+  if (path === '/break-glass') return EMERGENCIES;
   if (path === '/callbacks/approvals') return [CALLBACK];
   const [, first, second = '', third, ...more] = path.split('/');
   if (more.length > 0 || second === '') return [];
   if (first === 'links' && third === undefined) return [{ ...GET, proof: 'link', run: (_asked, deps) => look(second, deps) }, { method: 'POST', proof: 'link', query: [], body: 'form', run: (asked, deps) => follow(second, asked, deps) }];
-  if (first !== 'approvals' || !UUID.test(second)) return [];
+  if (!UUID.test(second)) return [];
+  if (first !== 'approvals') return temporaryAt(first, second, third);
   if (third === undefined) return [{ ...GET, proof: 'key', run: (_asked, deps) => show(second, deps) }];
   return third === 'decision' ? [{ method: 'POST', proof: 'key', query: [], body: 'json', run: (asked, deps) => decide(second, asked, deps) }] : [];
 }

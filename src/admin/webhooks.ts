@@ -4,7 +4,7 @@ import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { WebhookConfig } from './config.ts';
-import { payloadOf } from './payload.ts';
+import { type AlarmEvent, payloadOf } from './payload.ts';
 import { signatureOf, strong } from './sign.ts';
 
 export interface WebhookDeps {
@@ -13,6 +13,8 @@ export interface WebhookDeps {
   readonly secret: (ref: string) => Promise<string>;
   readonly clock: Clock;
   readonly log: (message: string, fields?: object) => void;
+  /** Activations of emergency roles. */
+  readonly onAlarm?: (listener: (event: AlarmEvent) => void) => () => void;
   /** A link for this request and admin; null: there are none (no `admin.public_url`). */
   readonly linkFor: (event: Exclude<ApprovalEvent, { kind: 'digest' }>, approver: string) => string | null;
   /** The wait after the first failure, ms; for tests. */
@@ -20,7 +22,7 @@ export interface WebhookDeps {
 }
 interface Delivery {
   readonly id: string;
-  readonly event: ApprovalEvent;
+  readonly event: ApprovalEvent | AlarmEvent;
   readonly at: number;
 }
 /** Messages that may wait for one receiver; more are dropped and told of in the log (CWE-770). The list of approvals forgets nothing. */
@@ -32,19 +34,22 @@ const ATTEMPTS = 8;
 export function startWebhooks(hooks: readonly WebhookConfig[], deps: WebhookDeps): { readonly close: () => Promise<void> } {
   const stop = new AbortController();
   const receivers = hooks.map((hook, at) => createReceiver(hook, at, deps, stop.signal));
-  const off = deps.approvals.onEvent((event) => {
+  const tell = (event: ApprovalEvent | AlarmEvent): void => {
     for (const receiver of receivers) receiver.tell(event);
-  });
+  };
+  const off = deps.approvals.onEvent(tell);
+  const offAlarm = deps.onAlarm?.(tell);
   return {
     close: async () => {
       off();
+      offAlarm?.();
       stop.abort();
       await Promise.all(receivers.map((receiver) => receiver.idle()));
     },
   };
 }
 
-function createReceiver(hook: WebhookConfig, at: number, deps: WebhookDeps, signal: AbortSignal): { readonly tell: (event: ApprovalEvent) => void; readonly idle: () => Promise<void> } {
+function createReceiver(hook: WebhookConfig, at: number, deps: WebhookDeps, signal: AbortSignal): { readonly tell: (event: ApprovalEvent | AlarmEvent) => void; readonly idle: () => Promise<void> } {
   const wanted: ReadonlySet<string> = new Set(hook.events);
   const waiting: Delivery[] = [];
   let dropped = 0;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { RISKS } from '../call/target.ts';
 import { ambiguousGlobs } from '../lib/glob-order.ts';
+import { breakGlassConfig, grantsConfig } from './grants/config.ts';
+import { roleFault } from './grants/rule.ts';
 import { faultsOf } from './load.ts';
 import { ruleConfig } from './rule-config.ts';
 
@@ -22,9 +24,17 @@ export const authorizeConfig = z
       .array(z.enum(RISKS))
       .default(['write', 'external', 'destructive', 'admin'])
       .describe('Classes whose calls need an approval (the yes of another person) unless a rule or tool entry says otherwise; default: write, external, destructive, admin.'),
+    grants: grantsConfig,
+    break_glass: breakGlassConfig,
   })
   .superRefine((config, ctx) => {
     for (const { at, path, wrong } of faultsOf(config.rules)) ctx.addIssue({ code: 'custom', path: ['rules', at, ...path], message: wrong });
+    for (const [at, role] of config.break_glass.entries()) {
+      const { name } = role;
+      const fault = roleFault(role);
+      if (fault !== null) ctx.addIssue({ code: 'custom', path: ['break_glass', at, ...fault.path], message: fault.wrong });
+      if (config.break_glass.findIndex((other) => other.name === name) < at) ctx.addIssue({ code: 'custom', path: ['break_glass', at, 'name'], message: `a role named \`${name}\` exists already; give this one another name` });
+    }
     for (const [a, b] of ambiguousGlobs(Object.keys(config.tools))) {
       ctx.addIssue({ code: 'custom', path: ['tools', b], message: `\`${a}\` and \`${b}\` are equally specific and can match the same tool; lengthen one of them` });
     }

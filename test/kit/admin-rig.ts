@@ -6,7 +6,11 @@ import { adminConfig, webhooksConfig } from '../../src/admin/config.ts';
 import { type Admin, type AdminKeys, createAdmin, createAdminKeys } from '../../src/admin/index.ts';
 import type { ApprovalRequest } from '../../src/approve/index.ts';
 import { egressConfig } from '../../src/egress/config.ts';
+import { authorizeConfig } from '../../src/authorize/config.ts';
+import { createGrants } from '../../src/authorize/grants/index.ts';
+import { type Authorize, createAuthorize } from '../../src/authorize/index.ts';
 import { createEgress } from '../../src/egress/index.ts';
+import { knowNames } from '../../src/lib/person.ts';
 import { type CallParts, callOf, openRig, removeFolder, type Rig } from './approve-rig.ts';
 
 export interface AdminAnswer {
@@ -18,6 +22,8 @@ export interface AdminAnswer {
 }
 export interface AdminRig {
   readonly rig: Rig;
+  /** What grants given here work on. */
+  readonly authorize: Authorize;
   readonly admin: Admin;
   readonly keys: AdminKeys;
   readonly port: number;
@@ -33,7 +39,7 @@ export interface AdminRig {
 }
 
 /** The admin door on a real socket over a real store and real approvals. `secrets`: values of `env:NAME` references. */
-export async function openAdminRig(options: { readonly admin?: object; readonly webhooks?: readonly object[]; readonly approve?: object; readonly secrets?: Readonly<Record<string, string>> } = {}): Promise<AdminRig> {
+export async function openAdminRig(options: { readonly admin?: object; readonly webhooks?: readonly object[]; readonly approve?: object; readonly authorize?: object; readonly secrets?: Readonly<Record<string, string>> } = {}): Promise<AdminRig> {
   let keys: AdminKeys | null = null;
   const rig = await openRig(options.approve, { approverNow: async (id) => (await keys?.byId(id)) ?? null });
   const clock = { now: () => rig.time.now, monotonic: () => rig.time.steady };
@@ -43,8 +49,14 @@ export async function openAdminRig(options: { readonly admin?: object; readonly 
   const egress = createEgress(egressConfig.parse({ fetch_timeout_ms: 1_000 }));
   const notes: AdminRig['notes'] = [];
   const logs: string[] = [];
+  const policy = authorizeConfig.parse(options.authorize ?? {});
+  const authorize = createAuthorize(policy, { clock });
+  const grants = await createGrants({
+    config: () => policy, store: rig.store, clock, namesOf: knowNames({}), personNow: admins.byId, apply: (rules) => authorize.replace(rules, 'grants'), onChange: () => undefined,
+    log: (message, fields) => void logs.push(`${message} ${JSON.stringify(fields)}`), note: (event, { tool_input }) => Promise.resolve(void notes.push({ event, error: JSON.stringify(tool_input) })),
+  });
   const admin = createAdmin(adminConfig.parse({ port: 0, ...options.admin }), webhooksConfig.parse(options.webhooks ?? []), {
-    approvals: rig.approve.approvals, keys: admins, store: rig.store, clock, postJson: egress.postJson, linkKey: randomBytes(32),
+    approvals: rig.approve.approvals, grants, keys: admins, store: rig.store, clock, postJson: egress.postJson, linkKey: randomBytes(32),
     secret: (ref) => Promise.resolve(options.secrets?.[ref.slice(4)] ?? ''), log: (message, fields) => void logs.push(`${message} ${JSON.stringify(fields)}`),
     note: (event, { error }) => Promise.resolve(void notes.push({ event, error })),
   });
@@ -59,7 +71,7 @@ export async function openAdminRig(options: { readonly admin?: object; readonly 
     req.end(body);
   });
   return {
-    rig, admin, keys: admins, port, key, notes, logs, ask,
+    rig, authorize, admin, keys: admins, port, key, notes, logs, ask,
     decide: (id, who, body = { verdict: 'approve', rationale: 'looked at it' }) => ask('POST', `/approvals/${id}/decision`, { key: who, headers: ['content-type', 'application/json'], body: JSON.stringify(body) }),
     waiting: async (parts) => {
       await rig.judge(callOf(parts));
@@ -69,6 +81,7 @@ export async function openAdminRig(options: { readonly admin?: object; readonly 
     },
     close: async () => {
       await admin.close();
+      await grants.stop();
       await egress.close();
       await rig.close();
       removeFolder(rig);
