@@ -8,7 +8,7 @@ const name = (what: string) => text.optional().describe(`${what}; left out: none
 const names = (what: string) => z.array(text).max(1_000).optional().describe(`${what}; left out: none.`);
 
 /** Who calls. What is left out, the caller does not have. */
-const caller = z.strictObject({
+export const callerFacts = z.strictObject({
   name: text.optional().describe('What `callers` is compared with; left out: `tester`.'),
   id: text.optional().describe('The unique id; left out: `key:` and the name.'),
   user: name('The user the caller acts for'), team: name('The team'), agent: name('The agent'), client: name('The client software'),
@@ -18,7 +18,7 @@ const caller = z.strictObject({
   denied_tools: names('Globs, as in `authenticate.api_keys`'), confirm_tools: names('Globs, as in `authenticate.api_keys`'),
 });
 /** What is called, where, when. */
-const call = z.strictObject({
+export const callFacts = z.strictObject({
   server: text.optional().describe('The server; left out: the gateway itself.'),
   tool: text.optional().describe('The tool’s own name on the server.'),
   method: text.optional().describe('The MCP method, for what is not a tool, for example `resources/read`.'),
@@ -57,14 +57,14 @@ const expect = z.union([z.enum(['allow', 'deny']), expectation]);
 
 const testCase = z.strictObject({
   name: text.optional().describe('What the case shows; left out: its number.'),
-  caller: caller.optional().describe('What differs from the caller of the test.'),
-  call: call.optional().describe('What differs from the call of the test.'),
+  caller: callerFacts.optional().describe('What differs from the caller of the test.'),
+  call: callFacts.optional().describe('What differs from the call of the test.'),
   expect: expect.optional().describe('Left out: as the test says.'),
 });
 const test = z.strictObject({
   name: text.describe('What the test shows, a sentence.'),
-  caller: caller.optional().describe('Who calls; left out: somebody without any group, role or scope.'),
-  call: call.optional().describe('What is called.'),
+  caller: callerFacts.optional().describe('Who calls; left out: somebody without any group, role or scope.'),
+  call: callFacts.optional().describe('What is called.'),
   expect: expect.optional().describe('`allow`, `deny`, or a map.'),
   cases: z.array(testCase).min(1).max(1_000).optional().describe('Several calls; each takes from the test what it does not say itself.'),
 }).superRefine((t, ctx) => {
@@ -85,8 +85,8 @@ const test = z.strictObject({
 export const testFile = z.strictObject({ tests: z.array(test).max(5_000).describe('The tests of the folder’s rules.') });
 export type TestFile = z.infer<typeof testFile>;
 export type Test = TestFile['tests'][number];
-export type CallerFacts = z.infer<typeof caller>;
-export type CallFacts = z.infer<typeof call>;
+export type CallerFacts = z.infer<typeof callerFacts>;
+export type CallFacts = z.infer<typeof callFacts>;
 export type Expected = z.infer<typeof expectation>;
 
 /** The call of a case: what it does not say itself is as the test says. One that writes its arguments the other way means its own. */
