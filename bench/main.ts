@@ -1,7 +1,8 @@
 /**
  * `npm run bench [-- --quick]`: one upstream, reached directly, through nginx, through a bare node pass-through, and through Sallyport with every guard and
- * durable audit on, side by side in one run. Prints a table with ratios and writes bench/latest.json. Load and upstream share one core, the
- * proxy has the other (where `taskset` exists). CPU is user + system time of the proxy's processes per call.
+ * durable audit on, side by side in one run; then what a decision costs (bench/policy.ts), which is all that `--policy` measures. Prints tables
+ * and writes bench/latest.json. Load and upstream share one core, the proxy has the other (where `taskset` exists). CPU is user + system time of the
+ * proxy's processes per call.
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { measurePolicy } from './policy.ts';
 import { startSallyport } from './sallyport.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -17,6 +19,18 @@ const quick = process.argv.includes('--quick');
 const SECONDS = quick ? 2 : 5;
 const ROUNDS = quick ? 1 : 3;
 const RATE = 4_000;
+/** Prints the rows of bench/policy.ts and puts them beside `others` into latest.json. */
+function writeWithPolicy(others: object): void {
+  process.stderr.write('decisions under 10 to 10,000 rules            \r');
+  const policy = measurePolicy();
+  process.stdout.write('\nOne decision, µs: of a caller never seen before; by rules alone; with argument constraints; with a condition in CEL. Loading all rules, ms\n');
+  console.table(policy);
+  writeFileSync(join(here, 'latest.json'), `${JSON.stringify({ ...others, ...policy }, null, 2)}\n`);
+}
+if (process.argv.includes('--policy')) {
+  writeWithPolicy(JSON.parse(readFileSync(join(here, 'latest.json'), 'utf8')) as object);
+  process.exit(0);
+}
 const has = (command: string): boolean => {
   try {
     execFileSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' });
@@ -140,6 +154,6 @@ for (const [, row] of Object.entries(summary)) {
 }
 process.stdout.write(`\n64 connections, 1 KB answer, ${ROUNDS} rounds of ${SECONDS} s, medians; p50 and p99 at ${RATE} calls a second\n`);
 console.table(summary);
-writeFileSync(join(here, 'latest.json'), `${JSON.stringify(summary, null, 2)}\n`);
+writeWithPolicy(summary);
 rmSync(dir, { recursive: true, force: true });
 process.exit(0);
