@@ -122,6 +122,18 @@ describe('tests', () => {
   ])('what is not so fails: %s', async (expected, want, got) => {
     expect(await failures(`  - { name: x, ${CALL}, expect: { ${expected} } }\n`)).toEqual([[2, 'x', want, got]]);
   });
+  it('the terms of duties count: expiry and escalation in any spelling, ticket, dry run, what a rate is counted for', async () => {
+    const rules = 'rules: [{ id: pay, effect: allow, tools: [bank__pay], needs: { approval: { groups: [a], escalate_to: [b], escalate_after: 30m, expires: 4h }, change_ticket: "X[0-9]", dry_run: dry }, limits: { rate: 5/hour, per: rule } }]';
+    const said = async (expected: string): Promise<readonly unknown[]> => {
+      const { report } = await judge({ 'a.yaml': rules, 'a.tests.yaml': `tests: [{ name: x, call: { server: bank, tool: pay, class: write }, expect: { effect: allow, ${expected} } }]` });
+      return (report?.failures ?? []).map(({ expected: want, got }) => [want, got]);
+    };
+    expect(await said('expires: 240m, escalate_to: [b], escalate_after: 1800s, ticket: "X[0-9]", dry_run: dry, per: rule')).toEqual([]);
+    for (const [expected, want, got] of [
+      ['expires: 5h', 'expires 18000s', 'expires 14400s'], ['escalate_to: []', 'escalate_to []', 'escalate_to [b]'], ['escalate_after: 1s', 'escalate_after 1s', 'escalate_after 1800s'],
+      ['ticket: any', 'ticket [any]', 'ticket [X[0-9]]'], ['dry_run: try', 'dry_run [try]', 'dry_run [dry]'], ['per: caller', 'per [caller]', 'per [rule]'],
+    ] as const) expect(await said(expected)).toEqual([[want, got]]);
+  });
   it('time, place, exact numbers and text of arguments count', async () => {
     expect(await failures(`  - name: t
     caller: { groups: [finance] }
