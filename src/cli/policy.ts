@@ -8,9 +8,12 @@ import { systemClock } from '../lib/clock.ts';
 import { visible } from '../lib/visible.ts';
 import { openStore } from '../store/index.ts';
 import { example, Exit } from './exit.ts';
+import { addPolicyDiff } from './policy-diff.ts';
+import { addPolicyExplain } from './policy-explain.ts';
+import { addPolicySimulate } from './policy-simulate.ts';
 import { DATA_DIR, loadOrExit } from './serve.ts';
 
-/** `policy test|list|rollback`. */
+/** `policy test|list|rollback|explain|simulate|diff`. */
 export function addPolicy(program: Command): Command {
   const policy = program.command('policy').description('Rules in files: test them, see which version is in force, go back to another').addHelpText('after', example('sallyport policy test ./policy'));
   policy
@@ -36,6 +39,9 @@ export function addPolicy(program: Command): Command {
       if ((version === undefined) === (options.release !== true)) throw new Exit(2, 'name a version of `sallyport policy list`, or --release');
       return withVersions(options.data, (versions) => (version === undefined ? release(versions) : pin(versions, version)));
     });
+  addPolicyExplain(policy);
+  addPolicySimulate(policy);
+  addPolicyDiff(policy);
   return policy;
 }
 

@@ -13,4 +13,4 @@ export { type Explanation, explanationOf } from './explanation.ts';
 export { recordReader, type ReadCall, type RecordedCall } from './recorded.ts';
 export { diffRights, type RightsDiff } from './rights.ts';
 export { createSimulator, FLIPS, type Simulation } from './simulate.ts';
-export { callerFacts, type CallerFacts, callFacts, type CallFacts } from './test-file.ts';
+export { aimOf, callerFacts, type CallerFacts, callFacts, type CallFacts } from './test-file.ts';

@@ -63,6 +63,8 @@ interface Rights {
 }
 function sideOf(config: AuthorizeConfig): { readonly engine: Engine; readonly rights: (asked: Asked) => Rights } {
   const engine = createEngine(config);
+  // Nothing is allowed now whatever the arguments: of the conditions only those that time changes could say otherwise.
+  const inTime = new Set(config.rules.filter(({ during, when }) => during !== undefined || when?.includes('now') === true).map(({ id }) => `rule:${id}`));
   const hang = new Map(config.rules.map(({ id, effect, arguments: wanted, when, during }) => [`rule:${id}`, wanted === undefined && when === undefined && during === undefined ? null : JSON.stringify([effect, wanted, when, during])]));
   return {
     engine,
@@ -70,7 +72,7 @@ function sideOf(config: AuthorizeConfig): { readonly engine: Engine; readonly ri
       const { decision, rules } = engine.explain(asked);
       const conditions = new Map(rules.filter(speaksOf).flatMap(({ id }) => {
         const on = hang.get(id) ?? null;
-        return on === null ? [] : [[id, on] as const];
+        return on === null || (decision.effect === 'deny' && (decision.reason === 'authorize.credential' || !inTime.has(id))) ? [] : [[id, on] as const];
       }));
       const shown = decisionWords(decision);
       return { shown, conditions, whole: JSON.stringify([shown, [...conditions.entries()].toSorted()]) };
