@@ -53,6 +53,13 @@ describe('what is shipped', () => {
     const tested = out.split('\n').filter((line) => line.startsWith('policies/')).map((line) => line.split(':')[0]);
     expect(tested).toEqual([...templates.filter((name) => name !== 'cookbook'), ...recipes.map(({ folder }) => `cookbook/${folder}`)].map((name) => `policies/${name}`).toSorted());
   });
+  it('break-glass: the configuration in its README is one, and opens nothing by itself', () => {
+    const readme = readFileSync(join(root, 'policies/break-glass/README.md'), 'utf8');
+    const { authorize } = parse(/```yaml\n([^]*?)```/.exec(readme)?.[1] ?? '') as { authorize: unknown };
+    const config = authorizeConfig.parse(authorize);
+    expect(config.break_glass).toMatchObject([{ name: 'production', alarm: true, roles: ['on-call'] }]);
+    expect(config.rules).toEqual([]);
+  });
   it('says why, rule by rule, and stands in the list', () => {
     const list = readFileSync(join(root, 'policies/README.md'), 'utf8');
     for (const name of templates) expect(list).toContain(`| \`${name}\` |`);
