@@ -75,4 +75,4 @@ export function renderFields(fields: Partial<AuditFields>): string {
 export const renderStart = (timestamp: string, event: string): string => `{"timestamp":"${timestamp}","event":"${event}","seq":`;
 
 /** A name of two parts, e.g. `key.created`. Anything else is a fault of ours: events are never built from input. */
-export const EVENT = /^[a-z]+\.[a-z_]+$/;
+export const EVENT = /^[a-z_]+\.[a-z_]+$/;

@@ -35,7 +35,7 @@ interface Rig {
 const undo: (() => unknown)[] = [];
 afterEach(async () => { for (const step of undo.splice(0).toReversed()) await step(); });
 
-async function open(config: object = {}, folder = join(mkdtempSync(join(tmpdir(), 'grants-')), 'data'), clock = { wall: START, steady: 5 }): Promise<Rig> {
+async function open(config: object = {}, folder = join(mkdtempSync(join(tmpdir(), 'grants-')), 'data'), clock = { wall: START, steady: 5.25 }): Promise<Rig> {
   const time = { now: () => clock.wall, monotonic: () => clock.steady };
   const real = await openStore({ folder, busy_timeout_ms: 5_000 }, { clock: time });
   const broken: Rig['broken'] = { what: '' };

@@ -15,7 +15,7 @@ export function onward(clock: Clock): Onward {
     const [seen, later] = [clock.now(), clock.monotonic()];
     const next = Math.max(wall + Math.max(0, later - steady), Number.isFinite(seen) ? seen : wall);
     [wall, steady] = [next, Math.max(later, steady)];
-    return next;
+    return Math.ceil(next); // the steady clock has fractions, the store has none
   };
   return { now, atLeast: (seen) => void (wall = Math.max(wall, seen)) };
 }
