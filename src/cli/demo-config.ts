@@ -54,10 +54,22 @@ authorize:
       tools: ['files__*', 'memory__*']
       classes: [write]
       require_confirmation: false
+    - id: operator-moves
+      why: Moving a file takes it from where others look for it, so a second person looks first.
+      effect: allow
+      scopes: ['files:write']
+      tools: [files__move_file]
+      classes: [destructive]
+      needs: { approval: { groups: [approvers] }, reason: true }
     - id: no-environment
       why: get-env shows a server's environment; nobody needs that.
       effect: deny
       tools: ['*__get-env']
+
+# Where people decide, with credentials of their own: npx sallyport approvals list
+admin:
+  host: 127.0.0.1
+  port: ${port + 2}
 
 inspect:
   servers:

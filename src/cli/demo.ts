@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createAdminKeys } from '../admin/index.ts';
 import { noteAdminAct } from '../audit/index.ts';
 import { createKeyStore, type KeySpec } from '../authenticate/index.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -18,6 +19,9 @@ const ROLES: readonly (KeySpec & { readonly what: string })[] = [
   { id: 'operator', what: 'may read, and write files and notes', scopes: ['files:read', 'files:write', 'memory:read', 'memory:write', 'everything:read', 'everything-http:read'], team: 'operations', workspace: 'demo', environment: 'demo' },
   { id: 'auditor', what: 'may read the notes; reads the record with `npx sallyport audit`', scopes: ['memory:read'], team: 'audit', workspace: 'demo', environment: 'demo' },
 ];
+
+/** The person who decides; not one of the callers above. */
+const APPROVER = { name: 'approver', user: 'a.second.person@example.org', groups: ['approvers'] } as const;
 
 /** `demo`: the gateway in front of real servers that nobody here wrote, with everything kept in one folder. */
 export function addDemo(program: Command): void {
@@ -36,11 +40,11 @@ export function addDemo(program: Command): void {
       const gateway = await startGateway(config, file, data, 'warn', true);
       console.log('starting the servers …');
       const everything = await startEverything(gateway.spawn, options.port + 1, data);
-      const { url } = await gateway.listen().catch(async (error: unknown) => {
+      const { url, admin } = await gateway.listen().catch(async (error: unknown) => {
         await gateway.drain(0);
         throw new Exit(2, `cannot listen on port ${options.port}: ${error instanceof Error ? error.message : String(error)}. Try --port 9090`);
       });
-      console.log(welcome(url, file, data, keys));
+      console.log(welcome(url, admin?.url ?? '', file, data, keys));
       await drainAfter(told, gateway, 5_000);
       await everything.stop();
     });
@@ -90,6 +94,8 @@ async function makeKeys(data: string): Promise<ReadonlyMap<string, string> | nul
       made.set(role.id, (await keys.create(role)).key);
       await noteAdminAct(store, systemClock, { event: 'key.created', caller_id: role.id });
     }
+    made.set(APPROVER.name, (await createAdminKeys(store, systemClock).create(APPROVER, 90 * 86_400_000)).key);
+    await noteAdminAct(store, systemClock, { event: 'admin.created', caller_id: `admin:${APPROVER.name}` });
     return made;
   } finally {
     await keys.close();
@@ -97,8 +103,9 @@ async function makeKeys(data: string): Promise<ReadonlyMap<string, string> | nul
   }
 }
 
-function welcome(url: string, file: string, data: string, keys: ReadonlyMap<string, string> | null): string {
+function welcome(url: string, adminUrl: string, file: string, data: string, keys: ReadonlyMap<string, string> | null): string {
   const shown = ROLES.map((role) => `  ${role.id.padEnd(9)} ${keys?.get(role.id) ?? ''}\n            ${role.what}`).join('\n');
+  const approver = keys === null ? '' : `\n  ${APPROVER.name.padEnd(9)} ${keys.get(APPROVER.name) ?? ''}\n            no agent: decides what needs a person, with \`npx sallyport approvals\``;
   const key = keys?.get('research') ?? 'YOUR-KEY';
   return `
 Sallyport is up.
@@ -110,12 +117,18 @@ Sallyport is up.
   record        ${data}/audit        (npx sallyport audit tail --data ${data})
 
 ${keys === null ? 'Keys were shown on the first start. Lost one? npx sallyport key rotate research --data ' + data : 'API keys, shown this once:'}
-${keys === null ? '' : shown}
+${keys === null ? '' : shown}${approver}
 
 A first call:
 
   curl -s ${url}/tool -H 'X-API-Key: ${key}' -H 'Content-Type: application/json' \\
     -d '{"tool":"files__read_text_file","inputs":{"path":"reports/2026-11-week-46.md"}}'
+
+A call that a second person must approve, and that person's part (the file holds the approver's key, mode 600):
+
+  curl -s ${url}/tool -H 'X-API-Key: ${keys?.get('operator') ?? 'YOUR-KEY'}' -H 'Content-Type: application/json' \\
+    -d '{"tool":"files__move_file","inputs":{"source":"${data}/workspace/reports/2026-11-week-46.md","destination":"${data}/workspace/reports/week-46.md"},"reason":"a shorter name"}'
+  npx sallyport approvals list --url ${adminUrl} --key-file approver.key
 
 For MCP clients that take a JSON configuration (Claude Code, Cursor, VS Code: adapt the outer name):
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 /** Every command in README and docs runs: the sh blocks in the order they stand, beside a demo that was started as the README says. */
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/architecture.md', 'docs/limits.md', 'docs/policy.md', ...readdirSync(join(root, 'docs/guide')).map((f) => `docs/guide/${f}`), 'docs/reference/audit-format.md'];
-const PORT = 18_000 + (process.pid % 2_000) * 2;
+const PORT = 18_000 + (process.pid % 2_000) * 3;
 /** Started by the test itself, or the very thing that runs this test. */
 const SCRIPTS = new Map([['npm start', 'start'], ['npm test', 'test'], ['npm run check', 'check'], ['npm run test:fast', 'test:fast'], ['npm run bench', 'bench'], ['npm run conformance', 'conformance']]);
 
@@ -34,6 +34,8 @@ beforeAll(async () => {
     demo.once('exit', (code) => reject(new Error(`npm start ended with ${code}: ${banner}`)));
   });
   env['SALLYPORT_KEY'] = /operator\s+(sp_\S+)/.exec(banner)?.[1];
+  writeFileSync(join(cwd, 'approver.key'), /approver\s+(spa_\S+)/.exec(banner)?.[1] ?? '', { mode: 0o600 });
+  Object.assign(env, { SALLYPORT_ADMIN_URL: `http://127.0.0.1:${PORT + 2}`, SALLYPORT_ADMIN_KEY_FILE: join(cwd, 'approver.key') });
   for (const { lang, text } of blocks) {
     const name = lang === 'yaml' ? /^# (\S+\.yaml)\n/.exec(text)?.[1] : undefined;
     if (name === undefined) continue;
@@ -41,6 +43,7 @@ beforeAll(async () => {
     writeFileSync(join(cwd, name), text);
   }
   symlinkSync(join(cwd, '.sallyport', 'demo', 'audit'), join(cwd, '.sallyport', 'audit'));
+  symlinkSync(join(root, 'policies'), join(cwd, 'policies')); // commands stand as if typed in the checkout
 }, 60_000);
 afterAll(async () => {
   const ended = new Promise<void>((done) => demo.once('exit', () => done()));
