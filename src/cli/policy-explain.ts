@@ -106,8 +106,8 @@ function linesOf(e: Explanation, notes: readonly string[]): readonly string[] {
   const list = (title: string, rows: readonly string[]): readonly string[] => (rows.length === 0 ? [] : [`${title}:`, ...rows.map((row) => `  - ${row}`)]);
   return [
     `${e.effect === 'allow' ? 'ALLOWED' : 'DENIED'}  ${e.caller} calls ${e.call} (class ${e.class}) at ${e.at}`, `Because: ${e.because}${e.code === null ? '' : ` [${e.code}]`}`,
-    ...list('Before it runs, it needs', e.needs), ...list('It would be allowed with', e.would_do),
-    ...list('Rules that match', e.matched.map(({ rule, effect, why }) => `${rule} (${effect})${why === null ? '' : `: ${why}`}`)),
+    ...list('Before it runs, it needs', e.needs), ...list('What would be enough', e.would_do),
+    ...list('Rules that match', e.matched.map(({ rule, effect, why, doubt }) => `${rule} (${effect})${why === null ? '' : `: ${why}`}${doubt === null ? '' : ` (a deny also matches what it cannot judge: ${doubt})`}`)),
     ...list('Rules that cannot be evaluated', e.in_error),
     ...e.nearly.length === 0 ? [] : ['Rules that nearly match:', ...e.nearly.flatMap(({ rule, effect, missing }) => [`  - ${rule} (${effect}) misses`, ...missing.map(({ half, words }) => `      ${half}: ${words}`)])],
     ...list('Rules on trial, without effect', e.shadows.map(({ rule, would }) => `${rule} would ${would === 'error' ? 'be in error' : would}`)),

@@ -16,6 +16,8 @@ export interface NamedRule {
   readonly rule: string;
   readonly effect: 'allow' | 'deny';
   readonly why: string | null;
+  /** A deny matches arguments that it cannot judge: why it could not; null: it could. */
+  readonly doubt: string | null;
 }
 /** A decision for a reviewer. Quotes rules and facts of the caller, never his arguments. */
 export interface Explanation {
@@ -53,7 +55,7 @@ export function explanationOf(config: AuthorizeConfig, call: Asked): Explanation
   return {
     version: decision.policyVersion, at: new Date(call.at).toISOString(), caller: principal.id, call: target.id, class: target.risk, effect: decision.effect,
     code: decision.effect === 'deny' ? decision.reason : null, decided_by: decision.ruleIds, because: becauseOf(decision),
-    matched: rules.filter(({ shadow, matches }) => matches && !shadow).map(({ id, effect }) => ({ rule: id, effect, why: byId.get(id)?.why ?? null })),
+    matched: rules.filter(({ shadow, matches }) => matches && !shadow).map(({ id, effect }) => ({ rule: id, effect, why: byId.get(id)?.why ?? null, doubt: doubtOf(byId.get(id), call) })),
     nearly: near, in_error: rules.filter((rule) => !rule.shadow && isInError(rule)).map(({ id }) => id),
     class_default: defaultWords(config, call), needs: dutiesOf(decision), would_do: enoughFor(decision, near),
     shadows: (decision.shadows ?? []).map(({ ruleId, would }) => ({ rule: ruleId, would })),
@@ -91,7 +93,7 @@ function defaultWords({ confirm_classes: asking }: AuthorizeConfig, { target: { 
 
 function enoughFor(decision: Decision, near: readonly NearRule[]): readonly string[] {
   if (decision.effect === 'allow') return [];
-  if (decision.reason === 'authorize.rule') return ['nothing of the caller’s; the deny rule would have to change, or the call, where the rule looks at its arguments or time'];
+  if (decision.reason === 'authorize.rule') return ['no scope and no approval; another call, where the rule looks at arguments or time, or a change of the rule'];
   if (decision.reason === 'authorize.error') return ['mend the rule, or send a call that it can judge'];
   if (decision.reason === 'authorize.credential') return ['a credential whose allowed_tools and denied_tools admit the tool'];
   const scopes = decision.wantScopes.length === 0 ? [] : [`any one of the scopes ${decision.wantScopes.join(', ')}`];
@@ -126,6 +128,12 @@ function argumentWords(rule: Rule, call: Asked): string {
   const judged = judgedOf(call);
   if (judged === undefined || rule.arguments === undefined) return 'the arguments must be as the rule says';
   return `the arguments must be as the rule says: ${explainArguments(rule.arguments, judged).findings.map(({ path, why }) => `${path} ${why}`).join('; ')}`;
+}
+function doubtOf(rule: Rule | undefined, call: Asked): string | null {
+  const judged = judgedOf(call);
+  if (rule?.arguments === undefined || judged === undefined) return null;
+  const { verdict } = explainArguments(rule.arguments, judged);
+  return typeof verdict === 'object' ? verdict.error : null;
 }
 function windowWords({ during }: Rule): string {
   if (during === undefined) return 'the window of the rule';
