@@ -68,7 +68,7 @@ function progress(): () => Promise<void> | undefined {
 }
 
 const notesOf = (config: Config | null): readonly string[] => [
-  'Not recorded, and so not looked at: the tool lists of the credential (allowed_tools, denied_tools, confirm_tools), grants, and the counters of rates.',
+  'Not recorded, and so not looked at: the tool lists of the credential (allowed_tools, denied_tools, confirm_tools) and the counters of rates.',
   'A call is judged at the time of its record, which lies after the decision where a person was asked in between.',
   config === null ? 'Not recorded: where servers stand. Name --config to judge rules that look at environments, regions or tenants.' : 'Servers stand where --config says today; no record tells where they stood.',
 ];

@@ -94,7 +94,6 @@ function argumentsIn(record: JsonObject, line: string, aim: CallFacts, lost: Set
   // Quotes within texts are escaped, so the first and the last of these are the record's own.
   const from = line.indexOf(',"tool_input":') + 14;
   const text = line.slice(from, line.lastIndexOf(',"input_hash":"'));
-  // A call without arguments is recorded with the empty text, or as `{}`.
   if (sha256(text) === record['input_hash']) return text;
   lost.add('arguments');
   return '{}';

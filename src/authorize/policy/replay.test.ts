@@ -60,12 +60,13 @@ describe('nothing is guessed', () => {
     expect(weigh(rules, read(line(), () => ({ ...nowhere(), environment: 'production' })))).toBe('deny');
   });
   it('the groups of an old record', () => expect(weigh([{ id: 'g', effect: 'deny', groups: ['x'] }], read(line({ caller_groups: undefined })))).toBe('rule:g: groups'));
-  it('a call that the same version decided by something else', () => {
+  it('a call that the same version decided by something else, or a grant under any version', () => {
     const config = authorizeConfig.parse({});
     const simulator = createSimulator(config, config, recordReader(nowhere), 5);
     const { version } = createWeigher(config);
-    for (const ids of [['default:write'], ['rule:break-glass-1']]) simulator.take(line({ policy_version: version, policy_ids: ids }));
-    expect(simulator.result()).toMatchObject({ calls: 2, same: 1, undecidable: 1, lacking: { 'decided then by what is not recorded': 1 } });
+    for (const ids of [['default:write'], ['default:read']]) simulator.take(line({ policy_version: version, policy_ids: ids }));
+    for (const id of ['grant:g1', 'break_glass:b1']) simulator.take(line({ policy_ids: [id] }));
+    expect(simulator.result()).toMatchObject({ calls: 4, same: 1, undecidable: 3, lacking: { 'decided then by what is not recorded': 1, 'a grant or break-glass decided then': 2 } });
   });
 });
 
