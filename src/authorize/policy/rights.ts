@@ -75,7 +75,7 @@ function sideOf(config: AuthorizeConfig): { readonly engine: Engine; readonly ri
         return on === null || (decision.effect === 'deny' && (decision.reason === 'authorize.credential' || !inTime.has(id))) ? [] : [[id, on] as const];
       }));
       const shown = decisionWords(decision);
-      return { shown, conditions, whole: JSON.stringify([shown, [...conditions.entries()].toSorted()]) };
+      return { shown, conditions, whole: JSON.stringify([shown, [...conditions.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1))]) };
     },
   };
 }
