@@ -3,7 +3,7 @@ import type { Done, Emergency, Grant, GrantFault, Grants } from '../authorize/gr
 import { shown } from '../lib/shown.ts';
 import { read } from './decide.ts';
 import { type AdminCode, type Answer, refused } from './faults.ts';
-import type { Asked, RouteDeps } from './routes.ts';
+import type { Asked, RouteDeps } from './asked.ts';
 
 type State = 'live' | 'ended' | 'revoked';
 interface HeldView {

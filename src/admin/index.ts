@@ -14,7 +14,8 @@ import { createFailures } from './failures.ts';
 import { type Answer, refused } from './faults.ts';
 import { type Heads, readHeads } from './heads.ts';
 import { createLinks } from './links.ts';
-import { bodyFault, type Route, type RouteDeps, routesAt } from './routes.ts';
+import type { RouteDeps } from './asked.ts';
+import { bodyFault, type Route, routesAt } from './routes.ts';
 import { createServer, MAX_BODY, readBody, respond } from './server.ts';
 import { startWebhooks } from './webhooks.ts';
 

@@ -1,33 +1,14 @@
-import { APPROVAL_STATES, type ApprovalFilter, type Approvals, type Approver } from '../approve/index.ts';
-import type { Grants } from '../authorize/grants/index.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { AdminKeys } from './admin-keys.ts';
+import { APPROVAL_STATES, type ApprovalFilter } from '../approve/index.ts';
+import type { Asked, RouteDeps } from './asked.ts';
 import { readCallback, readForm, readVerdict, say } from './decide.ts';
 import { activateRole, closeReview, endRole, giveGrant, listEmergencies, listGrants, revokeGrant } from './grants.ts';
 import { type Answer, refused, rowOf } from './faults.ts';
 import { type Heads, isForm, isJson, isOwnPage } from './heads.ts';
-import type { Links, Opened } from './links.ts';
+import type { Opened } from './links.ts';
 import { OPENAPI } from './openapi.ts';
 import { askPage, sayPage } from './page.ts';
 import { viewOf } from './view.ts';
 
-export interface RouteDeps {
-  readonly approvals: Approvals;
-  readonly grants: Grants;
-  readonly keys: AdminKeys;
-  readonly links: Links;
-  readonly callback: (heads: Heads, body: Buffer) => Promise<Approver | null>;
-  readonly clock: Clock;
-}
-/** A request after its head was judged. */
-export interface Asked {
-  readonly heads: Heads;
-  readonly query: URLSearchParams;
-  /** Empty for GET. */
-  readonly body: Buffer;
-  /** null on the routes that need none. */
-  readonly person: Approver | null;
-}
 export interface Route {
   readonly method: 'GET' | 'POST';
   /** key: an admin key comes first. link, callback: proved by the URL or the signature. open: nothing is told that is worth proof. */

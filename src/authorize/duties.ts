@@ -3,7 +3,10 @@ import type { ApprovalTerms, Obligation } from '../call/decision.ts';
 import { parseRate, type Rate } from '../lib/rate.ts';
 import { RuleFault } from './fault.ts';
 import type { Needs, NormalRule } from './normal.ts';
-import type { Lift } from './rules.ts';
+
+/** What an emergency may lift; rates stay. */
+export const LIFTS = ['approval', 'confirmation', 'reason', 'change_ticket', 'dry_run'] as const;
+export type Lift = (typeof LIFTS)[number];
 
 /** What an allow rule asks for when it matches. */
 export interface Duties extends Needs {

@@ -7,9 +7,9 @@ import type { Caller } from './caller.ts';
 import type { Seen } from './condition-values.ts';
 import { type Conditions, judgeAll } from './conditions.ts';
 import type { AuthorizeConfig } from './config.ts';
-import { ANY_APPROVAL, type Ask, CREDENTIAL, mergeDuties, WAIVED, withoutLifted } from './duties.ts';
+import { ANY_APPROVAL, type Ask, CREDENTIAL, type Lift, mergeDuties, WAIVED, withoutLifted } from './duties.ts';
 import type { Place } from './place.ts';
-import { type Lack, type Lift, lackOf, matchesTarget, type Rule } from './rules.ts';
+import { type Lack, lackOf, matchesTarget, type Rule } from './rules.ts';
 
 /** What the policy makes of a target, whoever calls: worked out once per target. */
 export interface Aimed {

@@ -2,7 +2,7 @@ import type { Principal } from '../call/principal.ts';
 import type { Target } from '../call/target.ts';
 import { compileGlobs } from '../lib/glob.ts';
 import { type Conditions, compileConditions } from './conditions.ts';
-import { compileDuties, type Duties } from './duties.ts';
+import { compileDuties, type Duties, type Lift } from './duties.ts';
 import { normalRule, type NormalRule } from './normal.ts';
 import type { Place } from './place.ts';
 import type { RuleConfig } from './rule-config.ts';
@@ -40,9 +40,6 @@ export interface Temporary {
   /** Duties of other rules and of the class that it takes away. */
   readonly lifts: ReadonlySet<Lift>;
 }
-/** What an emergency may lift; rates stay. */
-export const LIFTS = ['approval', 'confirmation', 'reason', 'change_ticket', 'dry_run'] as const;
-export type Lift = (typeof LIFTS)[number];
 type Text = (text: string | null) => boolean;
 /** null: not asked. */
 export interface Where {

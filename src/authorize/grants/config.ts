@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { LIFTS } from '../rules.ts';
+import { LIFTS } from '../duties.ts';
 import { ruleConfig } from '../rule-config.ts';
 
 const names = (what: string) => z.array(z.string().min(1).max(256)).max(64).describe(what);

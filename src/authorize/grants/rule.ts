@@ -1,7 +1,8 @@
 import type { NamesOf } from '../../lib/person.ts';
 import { isSamePerson, namesIn } from '../../lib/person.ts';
 import { type LoadedRule, loadRules, type PolicyFault } from '../load.ts';
-import type { Lift, Part, Rule } from '../rules.ts';
+import type { Lift } from '../duties.ts';
+import type { Part, Rule } from '../rules.ts';
 import type { Principal } from '../../call/principal.ts';
 import type { BreakGlassRole } from './config.ts';
 import type { Emergency, Grant } from './record.ts';

@@ -1,4 +1,4 @@
-import type { Store } from '../../store/port.ts';
+import type { Store } from '../../store/index.ts';
 import { type Held, read, write } from './record.ts';
 
 const KIND = 'grant';

@@ -1,14 +1,12 @@
-export { assemble, type Assembled, type Policy, ruleFile } from './assemble.ts';
-export { type Case, casesOf, principalOf, targetOf } from './cases.ts';
+export { assemble, type Assembled, type Policy } from './assemble.ts';
+export { type Case, principalOf, targetOf } from './cases.ts';
 export { type Asked, createEngine, type Engine } from './engine.ts';
 export { type PolicyText, readFolder } from './folder.ts';
 export { type LivePolicy, openPolicy, type PolicyDeps } from './live.ts';
 export { policyFilesPage } from './page.ts';
 export { type Failure, runTests, type TestReport } from './run.ts';
-export { testFile } from './test-file.ts';
 export { type Judged, judgeFolder, type JudgeOptions, judgeTexts, untestedLines } from './verdict.ts';
 export { type KeptVersion, type Pin, policyVersions, type VersionHead, type Versions } from './versions.ts';
-export { decisionWords, dutiesOf, dutyWords } from './duty-words.ts';
 export { type Explanation, explanationOf } from './explanation.ts';
 export { recordReader, type ReadCall, type RecordedCall } from './recorded.ts';
 export { diffRights, type RightsDiff } from './rights.ts';
