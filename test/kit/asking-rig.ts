@@ -1,10 +1,9 @@
 import { afterEach, expect } from 'vitest';
-import type { Answer, Journaled } from '../../src/call/call.ts';
+import type { Journaled } from '../../src/call/call.ts';
 import { isObject, type JsonObject } from '../../src/call/json.ts';
-import type { Refusal } from '../../src/call/refusal.ts';
 import type { Session } from '../../src/call/session.ts';
 import type { Done } from '../../src/dispatch/room.ts';
-import { made, rig, session, tool, until, type CallOptions, type MadeCall, type Rig } from './dispatch-rig.ts';
+import { answerOf, made, rig, session, tool, until, type CallOptions, type MadeCall, type Rig } from './dispatch-rig.ts';
 
 /** For tests of what servers ask: the room connected to one server `s`, and calls of clients that can be asked. */
 const open: (() => Promise<void>)[] = [];
@@ -59,14 +58,6 @@ export function legacyCall(name: string, more: Asked = {}): MadeCall & { readonl
 }
 
 export const run = async (r: Rig, call: Journaled): Promise<Done> => r.dispatch.stage.run(call);
-export const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
-export const refusalOf = (done: Done): Refusal => {
-  if ('go' in done) throw new Error(`answered: ${done.go.answer.bytes.toString()}`);
-  return done.stop;
-};
 /** The text of a tool's result. */
 export const textOf = (done: Done): string => {
   const result = answerOf(done).message?.['result'];

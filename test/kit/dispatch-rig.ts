@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
-import type { CallId, Era, Journaled, Message, Permit, ValidInput } from '../../src/call/call.ts';
+import type { Answer, CallId, Era, Journaled, Message, Permit, ValidInput } from '../../src/call/call.ts';
 import type { JsonObject } from '../../src/call/json.ts';
 import type { Principal } from '../../src/call/principal.ts';
+import type { Refusal } from '../../src/call/refusal.ts';
 import type { Session } from '../../src/call/session.ts';
 import type { Target, Tool } from '../../src/call/target.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -12,6 +13,7 @@ import { newId, randomToken } from '../../src/lib/ids.ts';
 import { textAt } from '../../src/lib/json-spans.ts';
 import { dispatchConfig, type DispatchConfig } from '../../src/dispatch/config.ts';
 import { createDispatch, type Dispatch, type DispatchDeps } from '../../src/dispatch/index.ts';
+import type { Done } from '../../src/dispatch/room.ts';
 
 /** For this room's tests and measurements only: real servers on loopback, and calls as the corridor hands them over. */
 export interface Seen {
@@ -118,6 +120,42 @@ export function rig(servers: Record<string, object>, more: { readonly config?: o
     },
   };
 }
+
+/** Rigs before servers of which each test has one of its own, `s`; `close` ends all that the test has opened. */
+export interface Stage {
+  readonly setup: (answer: (seen: Seen, res: ServerResponse) => void, more?: { readonly server?: object; readonly config?: object; readonly deps?: Partial<DispatchDeps> }) => Promise<{
+    readonly up: Canned;
+    readonly r: Rig;
+    readonly run: (text: string, options?: CallOptions) => Promise<Done>;
+  }>;
+  /** One more thing to end. */
+  readonly opened: (close: () => Promise<void>) => void;
+  readonly close: () => Promise<void>;
+}
+export function createStage(): Stage {
+  const open: (() => Promise<void>)[] = [];
+  return {
+    setup: async (answer, more = {}) => {
+      const up = await canned(answer);
+      open.push(up.close);
+      const r = rig({ s: { url: up.url, ...more.server } }, more);
+      open.push(r.close);
+      return { up, r, run: async (text, options) => r.dispatch.stage.run(made(text, options).call) };
+    },
+    opened: (close) => void open.push(close),
+    close: async () => {
+      for (const close of open.splice(0).reverse()) await close();
+    },
+  };
+}
+export const answerOf = (done: Done): Answer => {
+  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
+  return done.go.answer;
+};
+export const refusalOf = (done: Done): Refusal => {
+  if ('go' in done) throw new Error(`answered: ${done.go.answer.bytes.toString()}`);
+  return done.stop;
+};
 
 export const principal = (id = 'key:alice', more: Partial<Principal> = {}): Principal => ({
   id, kind: 'api_key', caller: id, team: null, user: null, workspace: null, environment: null, agent: null, client: null, scopes: [],

@@ -9,13 +9,8 @@ import type { Session } from '../../call/session.ts';
 import { createEgress } from '../../egress/index.ts';
 import { egressConfig } from '../../egress/config.ts';
 import { startFixture, type RunningFixture } from '../../../test/kit/fixture/http.ts';
-import { made, principal, rig, tool, until, type CallOptions, type Rig } from '../../../test/kit/dispatch-rig.ts';
-import type { Done } from '../room.ts';
+import { answerOf, made, principal, rig, tool, until, type CallOptions, type Rig } from '../../../test/kit/dispatch-rig.ts';
 
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
 const textOf = (answer: Answer): string => {
   const result = answer.message?.['result'] as JsonObject;
   return String((result['content'] as readonly JsonObject[])[0]?.['text']);

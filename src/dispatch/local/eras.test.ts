@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Answer } from '../../call/call.ts';
 import type { Session } from '../../call/session.ts';
-import { made, principal, rig, session, until, type MadeCall, type Rig } from '../../../test/kit/dispatch-rig.ts';
+import { answerOf, made, principal, rig, session, until, type MadeCall, type Rig } from '../../../test/kit/dispatch-rig.ts';
 import { startFixture, type RunningFixture } from '../../../test/kit/fixture/http.ts';
 import type { Done } from '../room.ts';
 
@@ -20,10 +19,6 @@ async function room(era: 'legacy' | 'modern'): Promise<{ r: Rig; fixture: Runnin
   await until(() => r.dispatch.health()['s']?.ok === true);
   return { r, fixture };
 }
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
 const request = (method: string, params: object = {}, id: string | number = 1): string => JSON.stringify({ jsonrpc: '2.0', id, method, params });
 /** Lets the server run one of its tools, in its own lane. */
 async function trigger(r: Rig, name: string, args = '{}'): Promise<void> {

@@ -2,19 +2,14 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Answer, Journaled } from '../../call/call.ts';
 import type { JsonObject } from '../../call/json.ts';
 import type { Tool } from '../../call/target.ts';
-import { made, principal, rig, session, tool, until, type CallOptions, type Rig } from '../../../test/kit/dispatch-rig.ts';
+import { answerOf, made, principal, rig, session, tool, until, type CallOptions, type Rig } from '../../../test/kit/dispatch-rig.ts';
 import { CAPABILITIES, INSTRUCTIONS } from '../aggregate/offer.ts';
-import type { Done } from '../room.ts';
 import type { Upstream } from '../upstream.ts';
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0)) await close();
 });
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
 const resultOf = (answer: Answer): JsonObject => {
   expect(JSON.parse(answer.bytes.toString())).toEqual(answer.message);
   return answer.message?.['result'] as JsonObject;

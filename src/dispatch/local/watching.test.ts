@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { Answer, Journaled } from '../../call/call.ts';
+import type { Journaled } from '../../call/call.ts';
 import type { Session } from '../../call/session.ts';
-import { made, principal, rig, session, until, type CallOptions, type MadeCall, type Rig } from '../../../test/kit/dispatch-rig.ts';
+import { answerOf, made, principal, rig, session, until, type CallOptions, type MadeCall, type Rig } from '../../../test/kit/dispatch-rig.ts';
 import type { DispatchDeps, Done } from '../room.ts';
 import { UpstreamFault, type Upstream } from '../upstream.ts';
 
@@ -50,10 +50,6 @@ function scene(deps: Partial<DispatchDeps> = {}, capabilities: object = { resour
   const say = (uri: string, paramsText = JSON.stringify({ uri })): void => listeners.get(uri)?.forEach((listener) => listener(paramsText));
   return { r, acts, say, running, accept };
 }
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
 const told = (m: MadeCall): string[] => m.events.map((block) => block.replace(/^event: message\ndata: |\n\n$/g, ''));
 
 describe('subscriptions/listen', () => {

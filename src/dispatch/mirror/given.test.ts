@@ -1,31 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Answer } from '../../call/call.ts';
 import type { JsonObject } from '../../call/json.ts';
-import type { Refusal } from '../../call/refusal.ts';
-import { canned, event, json, made, principal, rig, session, sse, toolCall, until, type Canned, type CallOptions, type Rig, type Seen } from '../../../test/kit/dispatch-rig.ts';
+import { answerOf, canned, createStage, event, json, made, principal, refusalOf, rig, session, sse, toolCall, until, type CallOptions, type Seen } from '../../../test/kit/dispatch-rig.ts';
 import type { Done } from '../room.ts';
 
-const open: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
+const stage = createStage();
+afterEach(stage.close);
+const setup = (answer: Parameters<typeof stage.setup>[0], server: object = {}, config: object = {}): ReturnType<typeof stage.setup> => stage.setup(answer, { server, config });
 type Answering = (seen: Seen, res: ServerResponse) => void;
-async function setup(answer: Answering, server: object = {}, config: object = {}): Promise<{ up: Canned; r: Rig; run: (text: string, options?: CallOptions) => Promise<Done> }> {
-  const up = await canned(answer);
-  open.push(up.close);
-  const r = rig({ s: { url: up.url, ...server } }, { config });
-  open.push(r.close);
-  return { up, r, run: async (text, options) => r.dispatch.stage.run(made(text, options).call) };
-}
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
-const refusalOf = (done: Done): Refusal => {
-  if ('go' in done) throw new Error(`answered: ${done.go.answer.bytes.toString()}`);
-  return done.stop;
-};
 const resultOf = (done: Done): JsonObject => {
   const answer = answerOf(done);
   expect(JSON.parse(answer.bytes.toString())).toEqual(answer.message); // what is judged is what is sent
@@ -209,7 +191,7 @@ describe('tasks', () => {
       let at = 0;
       const up = await canned((seen, res) => (seen.json['method'] === 'tasks/result' ? saying('{"content":[]}')(seen, res) : server(seen, res)));
       const r = rig({ s: { url: up.url } }, { deps: { clock: { now: () => at, monotonic: () => at } } });
-      open.push(up.close, r.close);
+      stage.opened(up.close); stage.opened(r.close);
       const run = async (text: string): Promise<Done> => r.dispatch.stage.run(made(text, { era }).call);
       answerOf(await run(create('a', era === 'legacy' ? LEGACY_TASK : '')));
       at = 60_000 - 1;

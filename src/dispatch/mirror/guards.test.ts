@@ -1,31 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Answer } from '../../call/call.ts';
 import type { JsonObject } from '../../call/json.ts';
 import type { Refusal } from '../../call/refusal.ts';
-import { canned, event, json, made, rig, session, sse, toolCall, until, type Canned, type Rig, type Seen } from '../../../test/kit/dispatch-rig.ts';
-import type { Done } from '../room.ts';
+import { answerOf, createStage, event, json, made, refusalOf, session, sse, toolCall, until, type Canned, type Seen } from '../../../test/kit/dispatch-rig.ts';
 
 /** One test for each guard of a mirrored call that the other files leave unproved: take it out, and one of these fails. */
-const open: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-async function setup(answer: (seen: Seen, res: ServerResponse) => void, server: object = {}, config: object = {}): Promise<{ up: Canned; r: Rig; run: (text: string, options?: Parameters<typeof made>[1]) => Promise<Done> }> {
-  const up = await canned(answer);
-  open.push(up.close);
-  const r = rig({ s: { url: up.url, ...server } }, { config });
-  open.push(r.close);
-  return { up, r, run: async (text, options) => r.dispatch.stage.run(made(text, options).call) };
-}
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
-const refusalOf = (done: Done): Refusal => {
-  if ('go' in done) throw new Error(`answered: ${done.go.answer.bytes.toString()}`);
-  return done.stop;
-};
+const stage = createStage();
+afterEach(stage.close);
+const setup = (answer: Parameters<typeof stage.setup>[0], server: object = {}, config: object = {}): ReturnType<typeof stage.setup> => stage.setup(answer, { server, config });
 const ok = (id: unknown): JsonObject => ({ jsonrpc: '2.0', id: id as number, result: { content: [] } });
 const note = (method: string, params: object = {}): object => ({ jsonrpc: '2.0', method, params });
 const NOTE = '{"jsonrpc":"2.0","method":"notifications/initialized"}';

@@ -1,29 +1,11 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Answer } from '../../call/call.ts';
 import type { Refusal } from '../../call/refusal.ts';
-import { canned, event, json, made, rig, session, sse, tool, toolCall, until, type Canned, type Rig, type Seen } from '../../../test/kit/dispatch-rig.ts';
+import { answerOf, canned, createStage, event, json, made, refusalOf, rig, session, sse, tool, toolCall, until, type Seen } from '../../../test/kit/dispatch-rig.ts';
 import type { ServerResponse } from 'node:http';
-import type { Done } from '../room.ts';
 
-const open: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-async function setup(answer: (seen: Seen, res: ServerResponse) => void, server: object = {}, config: object = {}): Promise<{ up: Canned; r: Rig }> {
-  const up = await canned(answer);
-  open.push(up.close);
-  const r = rig({ s: { url: up.url, ...server } }, { config });
-  open.push(r.close);
-  return { up, r };
-}
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
-const refusalOf = (done: Done): Refusal => {
-  if ('go' in done) throw new Error(`answered: ${done.go.answer.bytes.toString()}`);
-  return done.stop;
-};
+const stage = createStage();
+afterEach(stage.close);
+const setup = (answer: Parameters<typeof stage.setup>[0], server: object = {}, config: object = {}): ReturnType<typeof stage.setup> => stage.setup(answer, { server, config });
 const ok = (id: unknown, text = 'hi'): object => ({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text }] } });
 
 describe('what the server gets', () => {
@@ -92,7 +74,7 @@ describe('what the client gets', () => {
       res.end(event({ jsonrpc: '2.0', method: 'notifications/message', params: { data: 'evil' } }) + event(ok(seen.json['id'])));
     });
     const r = rig({ s: { url: up.url } }, { deps: { screen: (block) => (block.includes('evil') ? null : block) } });
-    open.push(up.close, r.close);
+    stage.opened(up.close); stage.opened(r.close);
     const m = made(toolCall());
     answerOf(await r.dispatch.stage.run(m.call));
     expect(m.events).toEqual([]);
@@ -158,7 +140,7 @@ describe('servers that misbehave', () => {
   });
   test('refused connections had no effect', async () => {
     const r = rig({ s: { url: 'http://127.0.0.1:1/mcp' } });
-    open.push(r.close);
+    stage.opened(r.close);
     expect(refusalOf(await r.dispatch.stage.run(made(toolCall()).call))).toMatchObject({ code: 'dispatch.unavailable', effect: 'none' });
   });
   test('progress starts the time-out again', async () => {

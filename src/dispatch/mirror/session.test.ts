@@ -1,29 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Answer } from '../../call/call.ts';
-import type { Refusal } from '../../call/refusal.ts';
-import { canned, event, json, made, principal, rig, session, sse, toolCall, until, type Canned, type Rig, type Seen } from '../../../test/kit/dispatch-rig.ts';
-import type { Done } from '../room.ts';
+import { answerOf, createStage, event, json, made, principal, refusalOf, session, sse, toolCall, until, type Seen } from '../../../test/kit/dispatch-rig.ts';
 
-const open: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-async function setup(answer: (seen: Seen, res: ServerResponse) => void, server: object = {}): Promise<{ up: Canned; r: Rig }> {
-  const up = await canned(answer);
-  open.push(up.close);
-  const r = rig({ s: { url: up.url, ...server } });
-  open.push(r.close);
-  return { up, r };
-}
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
-const refusalOf = (done: Done): Refusal => {
-  if ('go' in done) throw new Error(`answered: ${done.go.answer.bytes.toString()}`);
-  return done.stop;
-};
+const stage = createStage();
+afterEach(stage.close);
+const setup = (answer: Parameters<typeof stage.setup>[0], server: object = {}, config: object = {}): ReturnType<typeof stage.setup> => stage.setup(answer, { server, config });
 const ok = (id: unknown): object => ({ jsonrpc: '2.0', id, result: { content: [] } });
 const initialize = '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}';
 

@@ -1,32 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { Answer } from '../../call/call.ts';
 import type { Refusal } from '../../call/refusal.ts';
-import { canned, event, json, made, rig, session, sse, toolCall, until, type Canned, type CallOptions, type MadeCall, type Rig, type Seen } from '../../../test/kit/dispatch-rig.ts';
-import type { DispatchDeps } from '../index.ts';
+import { answerOf, createStage, event, json, made, refusalOf, session, sse, toolCall, until, type CallOptions, type MadeCall, type Rig } from '../../../test/kit/dispatch-rig.ts';
 import type { Done } from '../room.ts';
 
 /** One test for each guard of a mirrored stream that the other files leave unproved: take it out, and one of these fails. */
-const open: (() => Promise<void>)[] = [];
+const stage = createStage();
+const { setup } = stage;
 afterEach(async () => {
   vi.useRealTimers();
-  for (const close of open.splice(0).reverse()) await close();
+  await stage.close();
 });
-async function setup(answer: (seen: Seen, res: ServerResponse) => void, more: { readonly server?: object; readonly config?: object; readonly deps?: Partial<DispatchDeps> } = {}): Promise<{ up: Canned; r: Rig }> {
-  const up = await canned(answer);
-  open.push(up.close);
-  const r = rig({ s: { url: up.url, ...more.server } }, more);
-  open.push(r.close);
-  return { up, r };
-}
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
-const refusalOf = (done: Done): Refusal => {
-  if ('go' in done) throw new Error(`answered: ${done.go.answer.bytes.toString()}`);
-  return done.stop;
-};
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const LISTEN = '{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{}}}';
 const listen = (): MadeCall => made(LISTEN, { era: 'modern', timeoutMs: null });

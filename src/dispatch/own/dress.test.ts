@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { canned, json, made, principal, rig, tool, type Canned, type Seen } from '../../../test/kit/dispatch-rig.ts';
-import { answerOf, closeAll, closing, connected, EVERY_CAPABILITY, legacyCall, modernCall, refusalOf, requiredOf, run, textOf, type Asked } from '../../../test/kit/asking-rig.ts';
+import { answerOf, refusalOf, canned, json, made, principal, rig, tool, type Canned, type Seen } from '../../../test/kit/dispatch-rig.ts';
+import { closeAll, closing, connected, EVERY_CAPABILITY, legacyCall, modernCall, requiredOf, run, textOf, type Asked } from '../../../test/kit/asking-rig.ts';
 import { startFixture } from '../../../test/kit/fixture/http.ts';
 import type { Era } from '../../call/call.ts';
 import type { JsonObject } from '../../call/json.ts';

@@ -1,30 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Answer } from '../../call/call.ts';
 import type { Refusal } from '../../call/refusal.ts';
-import { canned, event, json, made, principal, rig, sse, tool, toolCall, until, session, type Canned, type Rig, type Seen } from '../../../test/kit/dispatch-rig.ts';
-import type { Done } from '../room.ts';
+import { answerOf, canned, createStage, event, json, made, principal, refusalOf, rig, session, sse, tool, toolCall, until, type Seen } from '../../../test/kit/dispatch-rig.ts';
 
-const open: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
+const stage = createStage();
+afterEach(stage.close);
+const setup = (answer: Parameters<typeof stage.setup>[0], server: object = {}, config: object = {}): ReturnType<typeof stage.setup> => stage.setup(answer, { server, config });
 type Answerer = (seen: Seen, res: ServerResponse) => void;
-async function setup(answer: Answerer, server: object = {}, config: object = {}): Promise<{ up: Canned; r: Rig }> {
-  const up = await canned(answer);
-  open.push(up.close);
-  const r = rig({ s: { url: up.url, ...server } }, { config });
-  open.push(r.close);
-  return { up, r };
-}
-const answerOf = (done: Done): Answer => {
-  if ('stop' in done) throw new Error(`refused: ${JSON.stringify(done.stop)}`);
-  return done.go.answer;
-};
-const refusalOf = (done: Done): Refusal => {
-  if ('go' in done) throw new Error(`answered: ${done.go.answer.bytes.toString()}`);
-  return done.stop;
-};
 const result = (seen: Seen, value: object): object => ({ jsonrpc: '2.0', id: seen.json['id'], result: value });
 
 /** A legacy server as the SDK writes them: everything before `initialize` is a 400. */
@@ -184,7 +166,7 @@ describe('which era', () => {
     const port = Number(new URL(first.url).port);
     await first.close();
     const r = rig({ s: { url: first.url } });
-    open.push(r.close);
+    stage.opened(r.close);
     let heard = 0;
     r.dispatch.source.onChanged(() => heard++);
     r.dispatch.start();
@@ -193,7 +175,7 @@ describe('which era', () => {
     late.server.closeAllConnections();
     await new Promise((resolve) => late.server.close(resolve));
     late.server.listen(port, '127.0.0.1');
-    open.push(late.close);
+    stage.opened(late.close);
     await until(() => heard > 0, 8_000);
     expect(r.dispatch.health()['s']).toEqual({ ok: true, era: 'legacy' });
   }, 12_000);

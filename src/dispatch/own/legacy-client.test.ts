@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { canned, event, json, made, principal, session, sse, until, type Canned, type MadeCall, type Seen } from '../../../test/kit/dispatch-rig.ts';
-import { ALL, answerOf, askedOf, closeAll, closing, connected, EVERY_CAPABILITY, legacyCall, refusalOf, respond, run, textOf, toldOf } from '../../../test/kit/asking-rig.ts';
+import { answerOf, refusalOf, canned, event, json, made, principal, session, sse, until, type Canned, type MadeCall, type Seen } from '../../../test/kit/dispatch-rig.ts';
+import { ALL, askedOf, closeAll, closing, connected, EVERY_CAPABILITY, legacyCall, respond, run, textOf, toldOf } from '../../../test/kit/asking-rig.ts';
 import { startFixture, type RunningFixture } from '../../../test/kit/fixture/http.ts';
 import type { JsonObject } from '../../call/json.ts';
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { canned, event, json, principal, sse, until, type Canned, type Seen } from '../../../test/kit/dispatch-rig.ts';
-import { ALL, answerOf, closeAll, closing, connected, EVERY_CAPABILITY, modernCall, refusalOf, requiredOf, run, textOf, type Asked } from '../../../test/kit/asking-rig.ts';
+import { answerOf, refusalOf, canned, event, json, principal, sse, until, type Canned, type Seen } from '../../../test/kit/dispatch-rig.ts';
+import { ALL, closeAll, closing, connected, EVERY_CAPABILITY, modernCall, requiredOf, run, textOf, type Asked } from '../../../test/kit/asking-rig.ts';
 import { startFixture, type RunningFixture } from '../../../test/kit/fixture/http.ts';
 import { createSeal } from '../../lib/seal.ts';
 import { createSealed } from '../sealed.ts';
