@@ -257,7 +257,7 @@ export class Exchange implements Side, OpenStream {
 
   private send(reply: Reply): void {
     this.sendHead(reply.status, reply.headers, null, reply.body.length);
-    if (this.res.shouldKeepAlive || this.res.req.complete) this.res.end(reply.body);
+    if (this.res.shouldKeepAlive || this.res.req.complete) this.endWith(reply.body);
     else linger(this.res, reply.body, this.room.config.max_bytes);
   }
 

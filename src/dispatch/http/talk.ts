@@ -109,6 +109,10 @@ class Talk implements Sink {
     if (this.#saying.id === null && mediaType(headers) === 'text/event-stream') this.#told(null, null);
   }
   body(bytes: Buffer): void {
+    this.#read(bytes);
+    clearTimeout(this.#timer); // the exchange is over: a timer that waits for its end would keep the whole answer for a second
+  }
+  #read(bytes: Buffer): void {
     if (this.#saying.id === null) return this.#status < 500 ? this.#told(null, null) : this.#fail(refusalOfStatus(this.#status));
     const message = parseBytes(bytes);
     const isOurs = message !== null && shapeOf(message) === 'response' && (message['id'] === this.#saying.id || (this.#status >= 400 && message['error'] !== undefined && (message['id'] ?? null) === null));

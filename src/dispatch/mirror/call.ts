@@ -171,10 +171,15 @@ export class MirrorCall implements Sink {
   /** Resolves when the server has been told. */
   #cancel(tellServer: boolean): Promise<void> {
     if (this.#over || this.#cancelled) return TOLD;
+    // While it waits for a connection nobody has it: sent after this, it would run unheard and be recorded as if it had not.
+    if (!this.#exchange.sent) {
+      this.#giveUp({ code: 'dispatch.cancelled', effect: 'none' });
+      return TOLD;
+    }
     this.#cancelled = true;
     const told = tellServer ? this.#tellCancelled() : TOLD;
     this.#stopTimer();
-    const refusal: Refusal = { code: 'dispatch.cancelled', effect: this.#exchange.sent ? 'unknown' : 'none' };
+    const refusal: Refusal = { code: 'dispatch.cancelled', effect: 'unknown' };
     this.#timer = setTimeout(() => this.#giveUp(refusal), CANCEL_GRACE_MS);
     return told;
   }

@@ -249,3 +249,21 @@ test('a server that has asked a thousand things is asked to wait for none of the
   await until(() => up.seen.length === 2);
   expect(up.seen[1]?.json).toMatchObject({ id: 7, error: { code: -32601 } });
 });
+
+test('a call that is cancelled while it waits for a connection is never sent', async () => {
+  let free: () => void = () => undefined;
+  const { up, r } = await setup((seen, res) => {
+    free = () => json(res, ok(seen.json['id']));
+  }, {}, { connections: 1 });
+  const s = session('up');
+  const first = r.dispatch.stage.run(made(toolCall(1), { session: s }).call);
+  await until(() => up.seen.length === 1);
+  const second = made(toolCall(2), { session: s });
+  const done = r.dispatch.stage.run(second.call);
+  second.abort();
+  expect(refusalOf(await done)).toEqual({ code: 'dispatch.cancelled', effect: 'none' });
+  free();
+  answerOf(await first);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(up.seen.filter((seen) => seen.json['method'] === 'tools/call')).toHaveLength(1);
+});
