@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve as resolvePath } from 'node:path';
 import { env } from 'node:process';
-import type { Known, Outcome } from './call/call.ts';
+import type { Known, Outcome, Resolved } from './call/call.ts';
+import type { Allow } from './call/decision.ts';
 import type { JsonObject } from './call/json.ts';
 import type { Principal } from './call/principal.ts';
 import type { Session } from './call/session.ts';
@@ -90,7 +91,7 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     checkTicket: ticketCheck(config, egress.fetchJson),
     users: {
       sealKey, askOnStream: (call, method, paramsText) => dispatch.askUser(call, method, paramsText),
-      isCurrent: ({ principal, decision }) => authenticate.stillValid(principal) && authorize.version === decision.policyVersion && grants.areLive(decision.ruleIds),
+      isCurrent: (call) => authenticate.stillValid(call.principal) && grants.areLive(call.decision.ruleIds) && isSameTool(call.target) && isDecidedAlike(call),
     },
   });
 
@@ -118,6 +119,12 @@ export async function composeGateway(options: GatewayOptions): Promise<Gateway> 
     dispatch.toolsChanged(server);
     compileSlowly(resolve.catalog.tools(server), validate.prepare);
   });
+  /** After a person was asked, which may take an hour: the tool is what it was, and the rules say the same at this hour. */
+  const isSameTool = ({ tool }: Target): boolean => tool === null || resolve.catalog.find(tool.server, tool.name)?.digest === tool.digest;
+  const isDecidedAlike = (call: Resolved & { readonly decision: Allow }): boolean => {
+    const again = authorize.stage.run(call);
+    return !(again instanceof Promise) && 'go' in again && again.go.decision.policyVersion === call.decision.policyVersion && again.go.decision.ruleIds.join() === call.decision.ruleIds.join();
+  };
   /** One decision for list and call: what may not be called is not shown (MISSION P5). */
   const mayCall = (principal: Principal, tool: Tool): boolean => authorize.decide(principal, targetOf(tool)).effect === 'allow';
 

@@ -3,6 +3,7 @@ import { canonicalJson } from '../lib/canonical-json.ts';
 import { sha256 } from '../lib/hash.ts';
 import { membersOf } from '../lib/json-spans.ts';
 import type { ApproveConfig } from './config.ts';
+import { askedIn } from './legs.ts';
 import type { ApprovalStore } from './records.ts';
 import { isOver } from './time.ts';
 
@@ -38,6 +39,7 @@ export function openDryRuns(config: ApproveConfig, store: ApprovalStore, now: ()
     ended: async ({ principal, target, input, decision }, outcome) => {
       // Only what the server really did, and called a success: a refused or failed dry run has shown nobody anything.
       if (!('result' in outcome) || !outcome.result.success || principal === undefined || target === undefined || input === undefined || decision?.effect !== 'allow') return;
+      if (askedIn(outcome.result.bytes) !== null) return; // it has not run yet: the server wants to know something first
       for (const duty of decision.obligations) {
         if (duty.by === 'approve' && duty.kind === 'dry_run' && dryness({ principal, target, input }, duty.argument) === 'itself') await remember({ principal, target, input }, duty.argument);
       }

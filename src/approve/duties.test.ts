@@ -68,7 +68,7 @@ describe('ticket', () => {
 });
 
 describe('dry run', () => {
-  const ran = (call: ReturnType<typeof callOf>, success: boolean): Parameters<Rig['approve']['ended']> => [call as Known, { effect: 'done', result: { success } } as unknown as Outcome];
+  const ran = (call: ReturnType<typeof callOf>, success: boolean, bytes = '{}'): Parameters<Rig['approve']['ended']> => [call as Known, { effect: 'done', result: { success, bytes: Buffer.from(bytes) } } as unknown as Outcome];
   const duties = [dry];
   it('comes before the call in earnest, for this caller and these arguments', async () => {
     const rig = await rigOf();
@@ -78,6 +78,8 @@ describe('dry run', () => {
     expect(await rig.judge(first)).toBe('go null d');
     await rig.approve.ended(...ran(first, false));
     await rig.approve.ended(first as Known, { effect: 'none', refusal: { code: 'dispatch.timeout' } });
+    expect(await rig.judge(earnest)).toBe('approve.dry_run_required');
+    await rig.approve.ended(...ran(first, true, '{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","inputRequests":{}}}')); // asked back: it has not run yet
     expect(await rig.judge(earnest)).toBe('approve.dry_run_required');
     await rig.approve.ended(...ran(first, true));
     expect(await rig.judge(earnest)).toBe('go null d');

@@ -59,7 +59,8 @@ const isApproved = (known: Known): known is Known & Went =>
 
 const ASKS = Buffer.from('input_required');
 /** null: it asks nothing. */
-function askedIn(bytes: Buffer): { readonly state: Json } | null {
+/** What a result asks of the client; null: it is an answer. */
+export function askedIn(bytes: Buffer): { readonly state: Json } | null {
   if (!bytes.includes(ASKS)) return null;
   const { result } = JSON.parse(bytes.toString('utf8')) as JsonObject; // parse edge: inspect/ has read it as a message
   return isObject(result) && result['resultType'] === 'input_required' ? { state: result['requestState'] ?? null } : null;

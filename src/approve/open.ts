@@ -15,9 +15,11 @@ import { isEnough } from './terms.ts';
 import { createWatch, settle } from './watch.ts';
 
 /** Approvals over a store; begins to watch for escalation and expiry. Its promises are those of `Approvals`. */
+/** A request stays at least so long after its end, for the watch to see and record it, and for as long as its no stands. */
+const SEEN_MS = 60_000;
 export function openApprovals(config: ApproveConfig, deps: ApprovalsDeps): Approvals {
   const desk: Desk = {
-    ...deps, config, records: openRecords(deps.store, deps.clock, config.keep_ms),
+    ...deps, config, records: openRecords(deps.store, deps.clock, Math.max(config.keep_ms, config.again_ms, SEEN_MS)),
     slots: openSlots(deps.store, config.max_pending_per_caller), similar: openSimilar(deps.store), news: createNews(config, deps.log),
   };
   const watch = createWatch(desk);

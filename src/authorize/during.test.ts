@@ -18,7 +18,7 @@ describe('a window', () => {
     expect(['2025-12-31T22:59:59Z', '2025-12-31T23:00:00Z', '2026-01-31T23:59:59Z', '2026-02-01T00:00:00Z'].map((when) => at(config, when))).toEqual([false, true, true, false]);
   });
   test('a clock that gives no number is in no window', () => {
-    for (const config of [{ not_after: '2099-01-01T00:00:00Z' }, { weekdays: ['mon' as const] }, { from: '00:00', to: '23:59' }]) expect(compileDuring(config)(Number.NaN)).toBe(false);
+    for (const config of [{ not_after: '2099-01-01T00:00:00Z' }, { weekdays: ['mon' as const] }, { from: '00:00', to: '23:59' }]) expect(() => compileDuring(config)(Number.NaN)).toThrow('no time'); // an error denies, also where the rule is a deny
   });
   test('a zone that does not exist', () => expect(() => compileDuring({ timezone: 'Europe/Atlantis' })).toThrow(RangeError));
 });

@@ -11,7 +11,11 @@ export function compileDuring(config: During): (now: number) => boolean {
   const { weekdays, from, to } = config;
   const earliest = config.not_before === undefined ? -Infinity : Date.parse(config.not_before);
   const latest = config.not_after === undefined ? Infinity : Date.parse(config.not_after);
-  const inSpan = (now: number): boolean => now >= earliest && now < latest; // a clock that says NaN is in no span
+  const inSpan = (now: number): boolean => {
+    // A deny rule would not match at a time that is none: an error, which denies.
+    if (!Number.isFinite(now)) throw new Error('the clock tells no time');
+    return now >= earliest && now < latest;
+  };
   if (from === undefined && weekdays === undefined && config.timezone === undefined) return inSpan;
   const local = localMinutes(config.timezone ?? 'UTC');
   const days = new Set((weekdays ?? WEEKDAYS).map((day) => WEEKDAYS.indexOf(day)));

@@ -85,7 +85,7 @@ function lookAt(state: Look, path: string, entry: Dirent, depth: number): void {
   if (!isYaml && !entry.isDirectory() && !entry.isSymbolicLink()) return;
   if (entry.isSymbolicLink()) {
     // A link out of the folder makes rules of a file that nobody reviews with the others (CWE-59). Kubernetes links within it.
-    if (!realpathSync(full).startsWith(state.root + sep)) return void (isYaml && state.faults.push(fault(full, 'is a link out of the policy folder', '# put the file itself here')));
+    if (!realpathSync(full).startsWith(state.root + sep)) return void ((isYaml || statSync(full).isDirectory()) && state.faults.push(fault(full, 'is a link out of the policy folder', '# put the file itself here')));
   }
   const stat = statSync(full, { bigint: true });
   if (stat.isDirectory()) {

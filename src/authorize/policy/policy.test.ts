@@ -47,6 +47,10 @@ describe('the folder', () => {
     symlinkSync(`${dir}-beside`, join(dir, 'c.yaml'));
     writeFileSync(`${dir}-beside`, 'rules: []');
     expect(paths()).toEqual(['/c.yaml is a link out of the policy folder']);
+    rmSync(join(dir, 'c.yaml'));
+    symlinkSync(tmpdir(), join(dir, 'denies')); // with it every deny rule in it would be gone unheard
+    expect(paths()).toEqual(['/denies is a link out of the policy folder']);
+    rmSync(join(dir, 'denies'));
   });
   it.each([
     ['two levels down', () => { mkdirSync(join(dir, 'a/b'), { recursive: true }); }, ['/a/b is nested too deeply: sub-folders may be one level deep']],
